@@ -1,0 +1,51 @@
+"""The 13 expressions and neutral: the only list of their names and their order.
+
+Every array with an expression axis, every morph target and every slider follows ``EXPRESSIONS``.
+The weights refer to the 52 facial actions of the head template; the sides are written out by
+``_both``. Values above 1 extrapolate the linear action on purpose.
+"""
+
+NEUTRAL = "neutral"
+
+
+def _both(**weights: float) -> dict[str, float]:
+    """Expand ``name_=w`` into ``nameLeft=w, nameRight=w``; other names pass through."""
+    out: dict[str, float] = {}
+    for name, weight in weights.items():
+        if name.endswith("_"):
+            out[name[:-1] + "Left"] = out[name[:-1] + "Right"] = weight
+        else:
+            out[name] = weight
+    return out
+
+
+ACTION_WEIGHTS: dict[str, dict[str, float]] = {
+    "Angry": _both(
+        browDown_=1.0, eyeSquint_=0.35, noseSneer_=0.45, mouthFrown_=0.55, mouthPress_=0.5,
+        jawForward=0.25, cheekSquint_=0.2, mouthShrugLower=0.25,
+    ),
+    "Brow Raised": _both(browInnerUp=1.5, browOuterUp_=0.7, eyeWide_=0.35),
+    "Lips Down": _both(mouthFrown_=1.0, mouthLowerDown_=0.25, mouthShrugLower=0.55, browInnerUp=0.15),
+    "Squeeze": _both(
+        eyeBlink_=0.9, eyeSquint_=1.0, cheekSquint_=1.0, browDown_=1.0, noseSneer_=0.8,
+        mouthPucker=0.5, mouthPress_=0.5,
+    ),
+    "Brow Lowerer": _both(browDown_=1.0, eyeSquint_=0.15),
+    "Cheeks Puffed": _both(cheekPuff=1.3, mouthPress_=0.35, mouthPucker=0.25),
+    "Mouth Stretch": _both(
+        jawOpen=1.0, mouthStretch_=0.5, mouthLowerDown_=0.3, mouthUpperUp_=0.35, eyeWide_=0.1
+    ),
+    "Dimpler": _both(mouthDimple_=1.3, mouthSmile_=0.15, mouthPress_=0.6, mouthStretch_=0.15),
+    "Grin": _both(
+        mouthSmile_=1.0, mouthUpperUp_=0.45, mouthLowerDown_=0.6, mouthStretch_=0.35, jawOpen=0.05,
+        cheekSquint_=0.6, eyeSquint_=0.2,
+    ),
+    "Lip Roll": _both(mouthRollUpper=1.0, mouthRollLower=1.25, mouthPress_=0.5, mouthClose=0.1),
+    "Neutral Open": _both(jawOpen=0.45),
+    "Eyes Closed": _both(eyeBlink_=1.0),
+    "Nose Down": _both(noseSneer_=1.0, browDown_=0.45, cheekSquint_=0.5, mouthUpperUp_=0.25, eyeSquint_=0.25),
+}
+"""Action weights of each expression, in the order that is used everywhere."""
+
+EXPRESSIONS: tuple[str, ...] = tuple(ACTION_WEIGHTS)
+"""The 13 names, in order. ``neutral`` is what all of them are relative to and is not among them."""
