@@ -1,0 +1,311 @@
+"""Fit camera, identity and the photo's own expression of the template to 106 landmarks.
+
+A maximum a posteriori Gauss-Newton fit (Blanz & Vetter 1999, with landmarks as the only evidence):
+unit-normal prior on the identity coefficients, bounded actions with per-action priors, robust
+landmark weights, and landmark-to-surface correspondences that slide with the yaw. What the linear
+model cannot explain is met by a smooth residual warp (kernel ridge regression) that stays in the
+neutral head. Lengths are metres, image coordinates are photo pixels (x right, y down).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..camera import photo_camera
+from ..structures import HeadFit, Identity
+from .head_template import HeadTemplate
+
+CAMERA_DISTANCE = 1.4
+"""From the camera to the origin of the head, metres; selfies do not tell it reliably."""
+
+IDENTITY_WEIGHT = 0.5
+ACTION_WEIGHT = 2.0
+LANDMARK_NOISE = 2.5
+"""Loss weights of the two priors, and the factor on the measured landmark deviations."""
+
+CONTOUR = np.arange(0, 33)
+RIGHT_EYE, LEFT_EYE = np.arange(33, 43), np.arange(87, 97)
+"""Landmarks of the subject's right and left eye (image left and right)."""
+BROWS = np.r_[43:52, 97:106]
+MOUTH = np.arange(52, 72)
+
+STRONG = (
+    "jawOpen", "mouthSmile", "eyeBlink", "browInnerUp", "browDown", "browOuterUp", "mouthPucker",
+    "mouthFrown", "mouthUpperUp", "mouthLowerDown", "mouthStretch",
+)  # fmt: skip
+MEDIUM = ("eyeWide", "eyeSquint", "mouthClose", "mouthPress", "mouthRoll")
+WEAK = ("jawForward", "jawLeft", "jawRight", "noseSneer", "cheek")
+"""Prefixes of actions by how far a selfie's expression usually drives them."""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The linear landmark model of one yaw, and the priors.
+
+    ``mean [106, 3]``, ``identity [K, 106, 3]``, ``actions [A, 106, 3]``, ``sigma [106]`` in units
+    of the inter-ocular distance.
+    """
+
+    mean: np.ndarray
+    identity: np.ndarray
+    actions: np.ndarray
+    sigma: np.ndarray
+
+
+class TemplateFitter:
+    """Fits a template to faces; holds the landmark rows of the template's bases."""
+
+    def __init__(self, template: HeadTemplate):
+        self.template = template
+        names = template.action_names
+        used = [n for n in names if not n.startswith("eyeLook") and n != "tongueOut"]
+        self.used_actions = np.array([names.index(n) for n in used])
+        self.action_sigma = np.array([_action_sigma(n) for n in used])  # [A']
+        self.ties = _left_right_pairs(used)
+        vertices, weights = template.landmark_vertices, template.landmark_weights  # [9, 106, 3]
+
+        def rows(basis):  # [..., N, 3] -> [..., 9, 106, 3]
+            return (basis[..., vertices, :] * weights[..., None]).sum(-2)
+
+        self._mean = rows(template.mean)  # [9, 106, 3]
+        self._identity = rows(template.identity_basis)  # [K, 9, 106, 3]
+        self._actions = rows(template.action_basis[self.used_actions])  # [A', 9, 106, 3]
+        eyes = self._mean[len(template.landmark_yaw) // 2]
+        self.eye_distance = float(np.linalg.norm(eyes[RIGHT_EYE].mean(0) - eyes[LEFT_EYE].mean(0)))
+        """Inter-ocular distance of the mean head, metres."""
+
+    def __call__(self, identity: Identity) -> HeadFit:
+        """Fit one face.
+
+        Args:
+            identity: only its landmarks and the size of its photo are used.
+
+        Returns:
+            The fit, with the photo's expression separated from the neutral head.
+        """
+        face = identity.face
+        landmarks = face.landmarks.astype(np.float64)
+        scale = float(
+            np.linalg.norm(landmarks[RIGHT_EYE].mean(0) - landmarks[LEFT_EYE].mean(0))
+        )  # inter-ocular distance, pixels
+        centre = landmarks.mean(0)
+        target = (landmarks - centre) / scale * [1, -1]  # [106, 2], y up
+        spread = face.landmark_spread.reshape(len(landmarks), -1).max(1) / scale
+        starts = [self._solve(target, spread, yaw, 6, pose_only=True) for yaw in (0.0, -0.5, 0.5)]
+        state, _ = min(starts, key=lambda start: start[1])
+        state, _ = self._solve(target, spread, 0.0, 14, state=state)
+        return self._head_fit(state, landmarks, centre, scale, identity.photo.size)
+
+    def _problem(self, yaw: float) -> _Problem:
+        """Interpolate the correspondences at ``yaw`` (radians, this module's sign)."""
+        low, share = self._bin(yaw)
+
+        def mix(values, axis):
+            below, above = np.take(values, low, axis), np.take(values, low + 1, axis)
+            return below * (1 - share) + above * share
+
+        return _Problem(
+            mix(self._mean, 0),
+            mix(self._identity, 1),
+            mix(self._actions, 1),
+            mix(self.template.landmark_sigma, 0),
+        )
+
+    def _bin(self, yaw: float) -> tuple[int, float]:
+        """Index of the yaw bin below and the share of the next one; ``yaw`` in radians."""
+        yaws = self.template.landmark_yaw
+        position = np.interp(np.degrees(yaw), yaws, np.arange(len(yaws)))
+        low = int(min(position, len(yaws) - 1.001))
+        return low, float(position - low)
+
+    def _solve(self, target, spread, yaw, steps, *, state=None, pose_only=False):
+        """Gauss-Newton; state = pitch-yaw-roll angles, shift, log focal, identity, actions.
+
+        Returns:
+            The state and its cost.
+        """
+        count_identity, count_actions = len(self._identity), len(self._actions)
+        first_action = 6 + count_identity
+        if state is None:
+            state = np.zeros(first_action + count_actions)
+            state[0] = yaw
+            state[5] = np.log(CAMERA_DISTANCE / self.eye_distance)
+        state = state.copy()
+        precision = self._prior_precision()
+        damping = 1e-3
+        for _ in range(steps):
+            problem = self._problem(state[0])
+            residual, jacobian = self._linearise(problem, state, target)
+            sigma = np.sqrt((problem.sigma**2 + 0.02**2) * LANDMARK_NOISE**2 + spread**2)
+            error = np.linalg.norm(residual, axis=1) / sigma
+            scale = (1 / np.sqrt(1 + (error / 2.5) ** 2) / sigma)[:, None]  # [106, 1]
+            weighted = (jacobian * scale[..., None]).reshape(-1, len(state))  # [212, D]
+            right = (residual * scale).ravel()
+            hessian = weighted.T @ weighted + precision
+            gradient = weighted.T @ right + precision @ state
+            active = np.ones(len(state), bool)
+            if pose_only:
+                active[6:] = False
+            actions, slope = state[first_action:], gradient[first_action:]
+            held = ((actions <= 0) & (slope > 0)) | ((actions >= 1.1) & (slope < 0))
+            active[first_action:] &= ~held
+            free = np.flatnonzero(active)
+            block = hessian[np.ix_(free, free)]
+            block[np.diag_indices_from(block)] *= 1 + damping
+            change = -np.linalg.solve(block, gradient[free])
+            change[free < 3] = np.clip(change[free < 3], -0.4, 0.4)
+            state[free] += change
+            state[first_action:] = np.clip(state[first_action:], 0, 1.1)
+            state[0] = np.clip(state[0], -1.2, 1.2)
+            state[1] = np.clip(state[1], -0.8, 0.8)
+        return state, float((right**2).sum() + state @ precision @ state)
+
+    def _prior_precision(self) -> np.ndarray:
+        """Inverse covariance of the priors, ``[D, D]``; left and right actions are tied."""
+        count_identity = len(self._identity)
+        diagonal = np.zeros(6 + count_identity + len(self._actions))
+        diagonal[1] = 0.44  # a weak pull of the pitch to level
+        diagonal[6 : 6 + count_identity] = IDENTITY_WEIGHT
+        diagonal[6 + count_identity :] = ACTION_WEIGHT / self.action_sigma**2
+        precision = np.diag(diagonal)
+        tie = ACTION_WEIGHT / 0.15**2
+        for left, right in self.ties + 6 + count_identity:
+            precision[left, left] += tie
+            precision[right, right] += tie
+            precision[left, right] -= tie
+            precision[right, left] -= tie
+        return precision
+
+    def _linearise(self, problem: _Problem, state, target):
+        """Residual ``[106, 2]`` and Jacobian ``[106, 2, D]`` in inter-ocular units."""
+        count_identity = len(self._identity)
+        coefficients, actions = state[6 : 6 + count_identity], state[6 + count_identity :]
+        points = (
+            problem.mean
+            + np.tensordot(coefficients, problem.identity, 1)
+            + np.tensordot(actions, problem.actions, 1)
+        )  # [106, 3]
+        rotation, derivatives = _rotation(*state[:3])
+        seen = points @ rotation.T
+        inverse = 1 / (CAMERA_DISTANCE - seen[:, 2])  # [106]
+        focal = np.exp(state[5])
+
+        def projected(change):  # [..., 106, 3] -> [..., 106, 2]
+            depth = seen[:, :2] * (change[..., 2:] * inverse[:, None] ** 2)
+            return focal * (change[..., :2] * inverse[:, None] + depth)
+
+        image = focal * seen[:, :2] * inverse[:, None]
+        jacobian = np.zeros((len(points), 2, len(state)))
+        for axis, derivative in enumerate(derivatives):
+            jacobian[:, :, axis] = projected(points @ derivative.T)
+        jacobian[:, 0, 3] = jacobian[:, 1, 4] = 1
+        jacobian[:, :, 5] = image
+        bases = np.concatenate([problem.identity, problem.actions])  # [K + A', 106, 3]
+        jacobian[:, :, 6:] = projected(bases @ rotation.T).transpose(1, 2, 0)
+        return image + state[3:5] - target, jacobian
+
+    def _head_fit(self, state, landmarks, centre, scale, size) -> HeadFit:
+        """Turn the solver's state into a HeadFit, with the residual warp."""
+        count_identity = len(self._identity)
+        coefficients = state[6 : 6 + count_identity].astype(np.float32)
+        actions = np.zeros(len(self.template.action_names), np.float32)
+        actions[self.used_actions] = state[6 + count_identity :]
+        rotation, _ = _rotation(*state[:3])
+        camera = photo_camera(
+            rotation,
+            np.array([0, 0, -CAMERA_DISTANCE]),
+            float(np.exp(state[5]) * scale),
+            (state[3] * scale + centre[0], -state[4] * scale + centre[1]),
+            *size,
+        )
+        linear = self.template.pose(coefficients, actions, None)
+        points = self._landmarks_at(linear, state[0])
+        pixels = camera.pixels(points, *size)[:, :2]
+        error = float(np.sqrt(((pixels - landmarks) ** 2).sum(1).mean()) / scale)
+        residual = self._residual_warp(linear, points, pixels, landmarks, camera, size)
+        return HeadFit(
+            camera=camera,
+            yaw=float(-np.degrees(state[0])),
+            pitch=float(np.degrees(state[1])),
+            roll=float(np.degrees(state[2])),
+            identity=coefficients,
+            actions=actions,
+            residual=residual,
+            vertices=linear + residual,
+            neutral=self.template.neutral(coefficients, residual),
+            landmark_error=100 * error,
+        )
+
+    def _landmarks_at(self, vertices: np.ndarray, yaw: float) -> np.ndarray:
+        """The 106 surface points of ``vertices [N, 3]`` that the detector would find at ``yaw``."""
+        low, share = self._bin(yaw)
+        index, weight = self.template.landmark_vertices, self.template.landmark_weights
+        below, above = (
+            (vertices[index[i]] * weight[i][..., None]).sum(-2) for i in (low, low + 1)
+        )
+        return below * (1 - share) + above * share
+
+    def _residual_warp(self, vertices, points, pixels, landmarks, camera, size) -> np.ndarray:
+        """Displacement ``[N, 3]`` that moves the landmarks where they were detected.
+
+        Kernel ridge regression with two Gaussians; contour points that slide along the hair, and
+        the pupils, hardly count.
+        """
+        width, _ = size
+        focal = camera.projection[0, 0] * width / 2  # pixels
+        depth = camera.pixels(points, *size)[:, 2]  # [106]
+        offset = (landmarks - pixels) * [1, -1] * (depth / focal)[:, None]  # metres, image plane
+        offset = np.c_[offset, np.zeros(len(offset))] @ camera.world_to_camera[:3, :3]
+        length = np.linalg.norm(offset, axis=1, keepdims=True)
+        offset *= np.minimum(1, 0.012 / (length + 1e-9))
+        trust = np.ones(len(points))
+        trust[CONTOUR] = 0.35
+        trust[[0, 1, 9, 10, 11, 12, 17, 25, 26, 27, 28]] = 0.1
+        trust[[34, 38, 88, 92]] = 0.05
+        kernel = _kernel(points, points) + np.diag(0.35 / trust)
+        solution = np.linalg.solve(kernel, offset)
+        residual = np.zeros_like(vertices)
+        near = np.linalg.norm(vertices - points.mean(0), axis=1) < 0.19
+        residual[near] = _kernel(vertices[near], points) @ solution
+        return residual.astype(np.float32)
+
+
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of a wide and a narrow Gaussian of the distance, ``[len(a), len(b)]``."""
+    squared = ((a[:, None] - b[None]) ** 2).sum(-1)
+    wide, narrow = 0.028, 0.0112  # metres
+    return 0.7 * np.exp(-squared / (2 * wide**2)) + 0.3 * np.exp(-squared / (2 * narrow**2))
+
+
+def _action_sigma(name: str) -> float:
+    """Prior standard deviation of an action's weight."""
+    if name.startswith(WEAK):
+        return 0.06
+    if name.startswith(MEDIUM):
+        return 0.2
+    return 0.35 if name.startswith(STRONG) else 0.12
+
+
+def _left_right_pairs(names: list[str]) -> np.ndarray:
+    """Index pairs of actions that differ only in their side, int ``[M, 2]``."""
+    pairs = []
+    for i, name in enumerate(names):
+        other = name[:-4] + "Right"
+        if name.endswith("Left") and other in names and name not in ("jawLeft", "mouthLeft"):
+            pairs.append((i, names.index(other)))
+    return np.array(pairs, int).reshape(-1, 2)
+
+
+def _rotation(yaw: float, pitch: float, roll: float):
+    """World to camera ``Rz Rx Ry`` and its derivatives by yaw, pitch, roll (radians).
+
+    Positive yaw turns the nose to the image's right (the opposite of the orbit camera's yaw).
+    """
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (yaw, pitch, roll) for f in (np.cos, np.sin))
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    dry = np.array([[-sy, 0, cy], [0, 0, 0], [-cy, 0, -sy]])
+    drx = np.array([[0, 0, 0], [0, -sp, -cp], [0, cp, -sp]])
+    drz = np.array([[-sr, -cr, 0], [cr, -sr, 0], [0, 0, 0]])
+    return rz @ rx @ ry, (rz @ rx @ dry, rz @ drx @ ry, drz @ rx @ ry)
