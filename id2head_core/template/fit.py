@@ -28,6 +28,7 @@ RIGHT_EYE, LEFT_EYE = np.arange(33, 43), np.arange(87, 97)
 """Landmarks of the subject's right and left eye (image left and right)."""
 BROWS = np.r_[43:52, 97:106]
 MOUTH = np.arange(52, 72)
+NOSE_TIP, CHIN, MOUTH_CORNERS = 86, 0, (52, 61)
 
 STRONG = (
     "jawOpen", "mouthSmile", "eyeBlink", "browInnerUp", "browDown", "browOuterUp", "mouthPucker",
@@ -95,6 +96,12 @@ class TemplateFitter:
         state, _ = min(starts, key=lambda start: start[1])
         state, _ = self._solve(target, spread, 0.0, 14, state=state)
         return self._head_fit(state, landmarks, centre, scale, identity.photo.size)
+
+    def keypoints(self, vertices: np.ndarray) -> np.ndarray:
+        """ArcFace's five points on a head ``[N, 3]``: ``[5, 3]``, metres, image left first."""
+        points = self._landmarks_at(vertices, 0.0)
+        eyes = points[RIGHT_EYE].mean(0), points[LEFT_EYE].mean(0)
+        return np.stack([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]])
 
     def _problem(self, yaw: float) -> _Problem:
         """Interpolate the correspondences at ``yaw`` (radians, this module's sign)."""

@@ -1,0 +1,90 @@
+"""From photo and fitted head to the materials of all parts."""
+
+import cv2
+import numpy as np
+
+from ..expressions import EXPRESSIONS
+from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
+from ..template.hair import HairTemplate, hair_material, scalp_coverage
+from ..template.head_template import HeadTemplate
+from .completion import complete_skin, paint_mouth, paint_scalp
+from .delight import reference_texels, remove_light
+from .expression_removal import soften_folds
+from .eyes import project_eyes
+from .face_regions import FaceRegions, smoothstep
+from .photo_projection import luma, project_photo, to_srgb
+from .uv_atlas import UVAtlas
+
+LIP_ROUGHNESS, SKIN_ROUGHNESS, EYE_ROUGHNESS = 0.42, 0.58, 0.12
+
+
+class AppearanceBuilder:
+    """Makes the materials of a head; holds the texture space of the template."""
+
+    def __init__(self, template: HeadTemplate, hair_template: HairTemplate, size: int):
+        self.template, self.hair_template = template, hair_template
+        self.atlas = UVAtlas(template, size)
+        self.regions = FaceRegions(template, self.atlas)
+
+    def __call__(
+        self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
+    ) -> HeadAppearance:
+        """Materials of ``geometry``'s parts.
+
+        Args:
+            identity: photo, parsing, age and gender.
+            fit: of the same photo.
+            geometry: built from ``fit`` and ``hair``.
+            hair: measured in the same photo.
+        """
+        photo = project_photo(identity, fit, self.atlas, self.regions)
+        albedo = remove_light(photo, self.regions)
+        reference = reference_texels(photo.weight, self.regions)
+        darkness = 1 - float(np.median(to_srgb(luma(albedo))[reference]))
+        stock = self.template.stock_skin(identity.age, identity.gender, darkness)
+        skin = complete_skin(albedo, photo.weight, self._fitted(stock), self.regions)
+        skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
+        skin = paint_mouth(skin, self.regions)
+        gain = _median_ratio(albedo, photo.colour, reference)
+        materials = self._bound_materials(identity, fit, geometry, gain, skin)
+        if geometry.part("hair") is not None:
+            coverage = scalp_coverage(self.hair_template, hair, fit.neutral)
+            skin = paint_scalp(skin, coverage, hair.colour, self.regions)
+            materials["hair"] = hair_material(self.hair_template, hair, identity, fit)
+        lips = smoothstep(0.2, 0.8, self.regions.lips)
+        roughness = SKIN_ROUGHNESS + (LIP_ROUGHNESS - SKIN_ROUGHNESS) * lips
+        materials["skin"] = Material(skin.astype(np.float32), roughness=roughness)
+        return HeadAppearance(materials)
+
+    def refinable(self, geometry: HeadGeometry) -> np.ndarray:
+        """Where the identity refinement may change the skin, float32 ``[S, S]`` in [0, 1].
+
+        The face; not the forehead of a head without hair, where it would paint a fringe.
+        """
+        face = self.regions.face
+        if geometry.part("hair") is None:
+            return face
+        return np.clip(np.maximum(face, self.regions.forehead), 0, 1).astype(np.float32)
+
+    def _fitted(self, texture: np.ndarray) -> np.ndarray:
+        """A stock texture at the atlas's size."""
+        size = (self.atlas.size, self.atlas.size)
+        return cv2.resize(texture, size, interpolation=cv2.INTER_AREA)
+
+    def _bound_materials(self, identity, fit, geometry, gain, skin) -> dict[str, Material]:
+        """Eyes (from the photo), teeth, tongue and lashes."""
+        materials = self.template.stock_materials(
+            [part.name for part in geometry.parts if part.name not in ("skin", "hair")]
+        )
+        still = np.zeros((len(EXPRESSIONS), *fit.vertices.shape), np.float32)
+        posed = {part.name: part for part in self.template.parts(fit.vertices, still)}
+        eyes = project_eyes(
+            identity, fit, posed["eyes"], posed["skin"], materials["eyes"].albedo, gain
+        )
+        materials["eyes"] = Material(eyes, roughness=EYE_ROUGHNESS)
+        return materials
+
+
+def _median_ratio(a: np.ndarray, b: np.ndarray, chosen: np.ndarray) -> float:
+    """Ratio of median luminances of two textures on the chosen texels."""
+    return float(np.median(luma(a)[chosen]) / max(np.median(luma(b)[chosen]), 1e-4))

@@ -1,0 +1,114 @@
+"""Complete the seen skin to a whole head: the other side first, then colour-matched stock skin."""
+
+import cv2
+import numpy as np
+
+from .delight import reference_texels
+from .face_regions import FaceRegions, smoothstep
+from .photo_projection import luma
+from .uv_atlas import pull_push
+
+MOUTH_COLOUR = (0.13, 0.035, 0.03)
+"""Linear RGB of the cavity behind the lips."""
+
+
+def complete_skin(
+    albedo: np.ndarray,
+    weight: np.ndarray,
+    stock: np.ndarray,
+    regions: FaceRegions,
+) -> np.ndarray:
+    """Fill unseen skin.
+
+    Args:
+        albedo: float32 ``[S, S, 3]``, linear, of the seen skin.
+        weight: float32 ``[S, S]``, trust.
+        stock: float32 ``[S, S, 3]``, linear, a whole skin of similar tone.
+        regions: of the same atlas.
+
+    Returns:
+        float32 ``[S, S, 3]``, linear RGB, every texel filled.
+    """
+    atlas = regions.atlas
+    mirrored, mirrored_weight = atlas.mirrored(albedo), atlas.mirrored(weight)
+    mirrored_weight = (1 - weight) * mirrored_weight * 0.95
+    sides = (albedo * weight[..., None] + mirrored * mirrored_weight[..., None]) / np.maximum(
+        weight + mirrored_weight, 1e-4
+    )[..., None]
+    seen = np.clip(weight + mirrored_weight, 0, 1)
+    filler = match_stock(sides, seen, weight, stock, regions)
+    return blend_bands(sides, filler, seen, atlas.mask)
+
+
+def match_stock(sides, seen, weight, stock, regions: FaceRegions) -> np.ndarray:
+    """Stock skin times a smooth field of colour ratios taken from the seen skin, ``[S, S, 3]``."""
+    atlas = regions.atlas
+    ratio = np.log(np.clip(sides, 0.004, 1)) - np.log(np.clip(stock, 0.004, 1))
+    base = np.median(ratio[reference_texels(weight, regions)], axis=0)
+    plain = (regions.mouth_distance() > 0.36) & (regions.eye_distance() > 0.33)
+    trust = (seen * plain) ** 2 * atlas.mask
+    field = pull_push(np.clip(ratio - base, -0.7, 0.7).astype(np.float32), trust)
+    field = atlas.blurred(field, 0.018 * atlas.size)
+    away = np.linalg.norm(regions.position - [0, -0.3, -0.2], axis=-1)
+    fade = 1 - smoothstep(1.0, 2.6, away)
+    return np.clip(stock * np.exp(base + field * fade[..., None]), 0, 1).astype(np.float32)
+
+
+def blend_bands(front, back, weight, mask, levels: int = 5) -> np.ndarray:
+    """Laplacian-pyramid blend (Burt & Adelson 1983) of two ``[S, S, 3]`` images.
+
+    Args:
+        front: shown where ``weight`` is 1.
+        back: shown where it is 0.
+        weight: float32 ``[S, S]``.
+        mask: bool ``[S, S]``, texels that exist; both images are extended beyond them first.
+        levels: of the pyramid.
+    """
+    seen = (weight > 0.02) & mask
+    extended = pull_push(front.astype(np.float32), seen.astype(np.float32))
+    front = np.where((weight > 0.02)[..., None], front, extended)
+    exists = mask.astype(np.float32)
+    front, back = pull_push(front, exists), pull_push(back.astype(np.float32), exists)
+    pyramid_front, pyramid_back, weights = [front], [back], [weight.astype(np.float32)]
+    for _ in range(levels):
+        pyramid_front.append(cv2.pyrDown(pyramid_front[-1]))
+        pyramid_back.append(cv2.pyrDown(pyramid_back[-1]))
+        weights.append(cv2.pyrDown(weights[-1]))
+    out = None
+    for level in range(levels, -1, -1):
+        a, b = pyramid_front[level], pyramid_back[level]
+        if level < levels:
+            size = (a.shape[1], a.shape[0])
+            a = a - cv2.pyrUp(pyramid_front[level + 1], dstsize=size)
+            b = b - cv2.pyrUp(pyramid_back[level + 1], dstsize=size)
+            out = cv2.pyrUp(out, dstsize=size)
+        band = b + (a - b) * weights[level][..., None]
+        out = band if out is None else out + band
+    return np.clip(out, 0, 1)
+
+
+def paint_mouth(albedo: np.ndarray, regions: FaceRegions) -> np.ndarray:
+    """Paint the cavity of the mouth dark red, scaled with the skin's brightness."""
+    inside = smoothstep(0.25, 0.7, regions.mouth_interior)[..., None]
+    level = float(np.median(luma(albedo)[regions.skin_reference]))
+    colour = np.array(MOUTH_COLOUR, np.float32) * np.clip(level / 0.3, 0.5, 1.2)
+    return albedo * (1 - inside) + colour * inside
+
+
+def paint_scalp(
+    albedo: np.ndarray, coverage: np.ndarray, colour: np.ndarray, regions: FaceRegions
+) -> np.ndarray:
+    """Blend the hair's colour into the skin below hair.
+
+    Args:
+        albedo: float32 ``[S, S, 3]``.
+        coverage: float32 ``[N]`` per template vertex, 0..1.
+        colour: float32 ``[3]``, linear RGB of the hair.
+        regions: of the same atlas.
+    """
+    share = np.clip(regions.atlas.image(coverage), 0, 1)
+    noise = np.random.default_rng(0).standard_normal(share.shape).astype(np.float32)
+    strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.8, sigmaY=5.0)
+    strands = 1 + 0.25 * strands / (strands.std() + 1e-6)
+    share = smoothstep(0.0, 1.0, np.clip(share * 1.15 + 0.12 * (strands - 1), 0, 1))[..., None]
+    return albedo * (1 - share) + np.clip(colour * 0.8 * strands[..., None], 0, 1) * share

@@ -1,0 +1,87 @@
+"""Put the photo's irises and whites on the eyeballs."""
+
+import cv2
+import numpy as np
+import torch
+
+from ..render.cpu_rasterizer import CpuRasterizer
+from ..render.normals import smooth_normals
+from ..structures import HeadFit, HeadPart, Identity
+from .photo_projection import EYES, GLASSES, luma, sample_parsing, sample_photo
+from .uv_atlas import pull_push
+
+
+def project_eyes(
+    identity: Identity, fit: HeadFit, eyes: HeadPart, skin: HeadPart, stock: np.ndarray, gain: float
+) -> np.ndarray:
+    """Texture of the eyeballs.
+
+    Args:
+        identity: photo and its parsing.
+        fit: of the same photo.
+        eyes: the eyeballs posed as in the photo (``eyes.vertices`` on ``fit.vertices``).
+        skin: the skin posed as in the photo, which hides most of the eyeballs.
+        stock: float32 ``[E, E, 3]``, linear, a stock eye texture for what the lids hide.
+        gain: exposure that the skin was given.
+
+    Returns:
+        float32 ``[E, E, 3]``, linear RGB.
+    """
+    side = stock.shape[0]
+    position, normal, mask = _texels(eyes, side)
+    width, height = identity.photo.size
+    pixels = fit.camera.pixels(position.reshape(-1, 3), width, height).astype(np.float32)
+    columns, rows, depth = (pixels[:, i].reshape(side, side) for i in range(3))
+    view = fit.camera.position - position
+    facing = (normal * view).sum(-1) / (np.linalg.norm(view, axis=-1) + 1e-9)
+    probabilities = sample_parsing(identity.parsing, columns, rows)
+    shown = probabilities[..., list(EYES)].sum(-1) + probabilities[..., list(GLASSES)].sum(-1)
+    weight = (mask & (facing > 0.3)) * np.clip((shown - 0.3) / 0.4, 0, 1)
+    weight = weight * (depth < _skin_depth(fit, skin, columns, rows, (width, height)) + 0.001)
+    weight = cv2.GaussianBlur(cv2.erode(weight.astype(np.float32), np.ones((3, 3))), (0, 0), 1.2)
+    if weight.sum() < 0.001 * side * side:
+        return stock
+    photo = np.clip(sample_photo(identity, columns, rows) * gain, 0, 1)
+    seen = weight > 0.6
+    ratio = np.log(np.clip(luma(photo[seen]), 0.01, 1)).mean()
+    ratio -= np.log(np.clip(luma(stock[seen]), 0.01, 1)).mean()
+    matched = stock * np.exp(np.clip(ratio, -0.9, 0.2))
+    blended = matched * (1 - weight[..., None]) + photo * weight[..., None]
+    return pull_push(blended.astype(np.float32), mask.astype(np.float32))
+
+
+def _texels(part: HeadPart, side: int):
+    """Positions ``[E, E, 3]``, unit normals ``[E, E, 3]`` and bool mask of a part's texture."""
+    clip = np.c_[
+        2 * part.uv[:, 0] - 1, 1 - 2 * part.uv[:, 1], np.zeros(len(part.uv)), np.ones(len(part.uv))
+    ]
+    rasterizer = CpuRasterizer()
+    faces = torch.from_numpy(part.faces.astype(np.int64))
+    clip = torch.from_numpy(clip.astype(np.float32))
+    fragments = rasterizer.rasterize(clip, faces, side, side)
+    normals = smooth_normals(part.vertices, part.faces, part.weld)
+    values = torch.from_numpy(np.c_[part.vertices, normals].astype(np.float32))
+    image = rasterizer.interpolate(values, faces, fragments).numpy()
+    return image[..., :3], image[..., 3:], fragments.face_index.numpy() >= 0
+
+
+def _skin_depth(fit: HeadFit, skin: HeadPart, columns, rows, size) -> np.ndarray:
+    """Distance (metres) of the skin seen at photo pixel positions; 99 in the eye openings."""
+    side = 384
+    near = (columns > 0) & (rows > 0)
+    low = np.array([columns[near].min(), rows[near].min()])
+    high = np.array([columns[near].max(), rows[near].max()])
+    scale = side / float((high - low).max() + 1)
+    pixels = fit.camera.pixels(skin.vertices, *size)
+    ndc = (pixels[:, :2] - low) * scale / side * 2 - 1
+    distance = pixels[:, 2:].astype(np.float32)
+    clip = np.c_[ndc[:, 0], -ndc[:, 1], distance[:, 0] / 10, np.ones(len(ndc))]
+    rasterizer = CpuRasterizer()
+    faces = torch.from_numpy(skin.faces.astype(np.int64))
+    fragments = rasterizer.rasterize(torch.from_numpy(clip.astype(np.float32)), faces, side, side)
+    depth = rasterizer.interpolate(torch.from_numpy(distance), faces, fragments)[..., 0].numpy()
+    depth = np.where(fragments.face_index.numpy() >= 0, depth, 99).astype(np.float32)
+    x, y = (columns - low[0]) * scale - 0.5, (rows - low[1]) * scale - 0.5
+    return cv2.remap(
+        depth, x.astype(np.float32), y.astype(np.float32), cv2.INTER_NEAREST, borderValue=99
+    )

@@ -1,0 +1,195 @@
+"""Bring the photo's skin into texture space: what was seen, and how far to trust each texel."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from ..render.cpu_rasterizer import CpuRasterizer
+from ..render.normals import smooth_normals
+from ..structures import FaceParsing, HeadFit, Identity, Photo
+from ..template.fit import LEFT_EYE, RIGHT_EYE
+from .face_regions import FaceRegions, smoothstep
+from .uv_atlas import UVAtlas
+
+SKIN = (1, 2, 3, 10, 12, 13)
+"""Parser classes of facial skin: skin, brows, nose, lips."""
+EYES, EARS, NECK, GLASSES, MOUTH, HAIR = (4, 5), (7, 8), (14,), (6,), (11,), (17,)
+
+TEXELS_BETWEEN_EYES = 240
+"""The photo is shrunk to this inter-ocular distance (pixels) before it is sampled."""
+
+
+@dataclass(frozen=True)
+class PhotoTexture:
+    """The photo in texture space; all images ``[S, S, ...]``.
+
+    Attributes:
+        colour: float32, linear RGB as photographed (light included).
+        weight: float32 in [0, 1], trust in the texel.
+        normal: float32, unit, camera frame.
+        facing: float32, cosine between normal and the direction to the camera.
+        probabilities: float32 ``[S, S, 19]``, the parser's classes (0 where unseen).
+    """
+
+    colour: np.ndarray
+    weight: np.ndarray
+    normal: np.ndarray
+    facing: np.ndarray
+    probabilities: np.ndarray
+
+
+def project_photo(
+    identity: Identity, fit: HeadFit, atlas: UVAtlas, regions: FaceRegions
+) -> PhotoTexture:
+    """Sample the photo at every texel of the fitted head.
+
+    A texel is trusted where it faces the camera, nothing hides it, and the parser says that the
+    photo shows skin there (an ear on the ears, neck on the neck).
+    """
+    position = atlas.image(fit.vertices)  # [S, S, 3]
+    width, height = identity.photo.size
+    pixels = fit.camera.pixels(position.reshape(-1, 3), width, height).astype(np.float32)
+    columns, rows, depth = (pixels[:, i].reshape(atlas.mask.shape) for i in range(3))
+    normal, facing = _facing(fit, atlas, position)
+    colour = sample_photo(identity, columns, rows)
+    probabilities = sample_parsing(identity.parsing, columns, rows)
+    inside = (columns > 2) & (rows > 2) & (columns < width - 2) & (rows < height - 2)
+    visible = depth < _nearest_depth(fit, atlas, columns, rows, (width, height)) + 0.004
+    weight = smoothstep(0.15, 0.5, facing) * (visible & inside & atlas.mask)
+    weight *= _shows_skin(probabilities, colour, regions)
+    return PhotoTexture(colour * atlas.mask[..., None], weight, normal, facing, probabilities)
+
+
+def _facing(fit: HeadFit, atlas: UVAtlas, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Camera-space normals ``[S, S, 3]`` and their cosine to the view direction ``[S, S]``."""
+    template = atlas.template
+    normals = smooth_normals(
+        fit.vertices[template.skin_vertex], template.skin_faces, template.skin_vertex
+    )
+    normal = atlas.render_image(normals)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
+    view = fit.camera.position - position
+    view /= np.linalg.norm(view, axis=-1, keepdims=True) + 1e-9
+    facing = (normal * view).sum(-1)
+    return normal @ fit.camera.world_to_camera[:3, :3].T, facing
+
+
+def sample_photo(identity: Identity, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Photo colours at pixel positions, linear RGB; shrunk first where it is finer than texels."""
+    landmarks = identity.face.landmarks
+    eyes = np.linalg.norm(landmarks[LEFT_EYE].mean(0) - landmarks[RIGHT_EYE].mean(0))
+    scale = min(1.0, TEXELS_BETWEEN_EYES / float(eyes))
+    pixels = identity.photo.pixels
+    if scale < 1:
+        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scale_x = pixels.shape[1] / identity.photo.size[0]
+    scale_y = pixels.shape[0] / identity.photo.size[1]
+    sampled = cv2.remap(
+        pixels,
+        columns * scale_x - 0.5,
+        rows * scale_y - 0.5,
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return to_linear(sampled.astype(np.float32) / 255)
+
+
+def sample_parsing(parsing: FaceParsing, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Class probabilities at photo pixel positions, ``[S, S, 19]``; 0 outside the parser's crop."""
+    matrix = parsing.photo_to_crop.astype(np.float32)
+    x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2] - 0.5
+    y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2] - 0.5
+    layers = [cv2.remap(layer, x, y, cv2.INTER_LINEAR) for layer in parsing.probabilities]
+    return np.stack(layers, axis=-1)
+
+
+def _nearest_depth(fit, atlas, columns, rows, size) -> np.ndarray:
+    """Distance (metres) of the surface that the camera sees at each pixel position, ``[S, S]``."""
+    template, side = atlas.template, 640
+    vertices = fit.vertices[template.skin_vertex]
+    pixels = fit.camera.pixels(vertices, *size)
+    low, high = pixels[:, :2].min(0), pixels[:, :2].max(0)
+    scale = side / float((high - low).max())
+    ndc = (pixels[:, :2] - low) * scale / side * 2 - 1
+    distance = pixels[:, 2:].astype(np.float32)
+    clip = np.c_[ndc[:, 0], -ndc[:, 1], distance[:, 0] / 10, np.ones(len(ndc))]
+    rasterizer = CpuRasterizer()
+    faces = torch.from_numpy(template.skin_faces.astype(np.int64))
+    fragments = rasterizer.rasterize(torch.from_numpy(clip.astype(np.float32)), faces, side, side)
+    depth = rasterizer.interpolate(torch.from_numpy(distance), faces, fragments)[..., 0].numpy()
+    depth = np.where(fragments.face_index.numpy() >= 0, depth, 99).astype(np.float32)
+    depth = cv2.dilate(depth, np.ones((3, 3)))  # tolerate half a pixel at silhouettes
+    x, y = (columns - low[0]) * scale - 0.5, (rows - low[1]) * scale - 0.5
+    return cv2.remap(
+        depth, x.astype(np.float32), y.astype(np.float32), cv2.INTER_NEAREST, borderValue=99
+    )
+
+
+def _shows_skin(
+    probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions
+) -> np.ndarray:
+    """How surely the photo shows the surface itself, ``[S, S]`` in [0, 1]."""
+
+    def share(classes):
+        return probabilities[..., list(classes)].sum(-1)
+
+    atlas = regions.atlas
+    near_eye = 1 - smoothstep(0.3, 0.38, regions.eye_distance())
+    allowed = share(SKIN) + share(EYES) * near_eye + share(HAIR) * regions.beard
+    allowed = allowed + share(EARS) * regions.ears + share(NECK) * regions.neck
+    glasses = share(GLASSES)
+    if (glasses > 0.5).sum() > 50:
+        frame = _glasses_frame(colour, glasses, regions)
+        allowed = np.maximum(allowed, glasses * (1 - frame)) * (1 - frame)
+    allowed = smoothstep(0.35, 0.75, allowed)
+    radius = max(1, round(atlas.size * 0.006))
+    outer = cv2.erode(allowed, np.ones((2 * radius + 1,) * 2))
+    outer = cv2.GaussianBlur(outer, (0, 0), radius)
+    inner = np.clip(regions.face, 0, 1) * (regions.eye_distance() < 0.42)
+    allowed = np.minimum(allowed, outer * (1 - inner) + allowed * inner)
+    hole = cv2.dilate(share(MOUTH), np.ones((5, 5))) * (regions.mouth_distance() < 0.55)
+    return allowed * (1 - smoothstep(0.2, 0.6, hole))
+
+
+def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions) -> np.ndarray:
+    """Rims and bridge of glasses inside the parser's glasses mask, ``[S, S]`` in [0, 1].
+
+    The mask covers the lenses too, through which eyes and skin are seen; the frame is what is much
+    darker (or lighter) than the skin around it within a thin structure.
+    """
+    unit = regions.atlas.size * 0.23  # about the inter-ocular distance in texels
+    luminance = cv2.GaussianBlur(to_srgb(luma(colour)), (0, 0), 1.5)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(unit * 0.3) | 1,) * 2)
+    dark = cv2.morphologyEx(luminance, cv2.MORPH_BLACKHAT, kernel)
+    frame = smoothstep(0.05, 0.11, dark) * smoothstep(0.2, 0.5, glasses)
+    keep = regions.eye_distance() < 0.27
+    brow = (np.abs(regions.y - regions.brow_height + 0.08) < 0.09) & (np.abs(regions.x) < 0.95)
+    frame = np.where(keep | (brow & (np.abs(regions.x) > 0.2)), 0, frame)
+    frame = cv2.dilate(frame.astype(np.float32), np.ones((round(unit * 0.05) | 1,) * 2))
+    return cv2.GaussianBlur(frame, (0, 0), 2)
+
+
+def photo_crop(photo: Photo, box: np.ndarray) -> np.ndarray:
+    """Pixels inside ``box`` (left, top, right, bottom), clipped to the photo, uint8."""
+    width, height = photo.size
+    left, top, right, bottom = np.clip(np.round(box), 0, [width, height, width, height]).astype(int)
+    return photo.pixels[top:bottom, left:right]
+
+
+def luma(linear: np.ndarray) -> np.ndarray:
+    """Luminance (Rec. 709) of linear RGB ``[..., 3]``."""
+    return linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    """SRGB in [0, 1] to linear light (IEC 61966-2-1)."""
+    srgb = np.clip(srgb, 0, 1)
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light in [0, 1] to sRGB (IEC 61966-2-1)."""
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
