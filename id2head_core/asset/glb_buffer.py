@@ -21,7 +21,7 @@ from pygltflib import (
 from pygltflib import Image as GltfImage
 
 LARGEST_SHORT = 65535
-"""glTF forbids this value as a 16-bit index (it restarts primitives), so it is the first too large."""
+"""The first 16-bit index that glTF forbids (it restarts primitives)."""
 
 
 class GlbBuffer:

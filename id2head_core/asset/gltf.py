@@ -97,7 +97,7 @@ def glb_bytes(asset: HeadAsset) -> bytes:
 
 
 def _primitive(buffer: GlbBuffer, part: HeadPart) -> Primitive:
-    """Geometry of one part with all 13 targets, also where it does not move: glTF wants equal counts."""
+    """Geometry of one part with all 13 targets: glTF wants as many on parts that do not move."""
     targets = morph_targets(part)
     return Primitive(
         attributes=Attributes(
@@ -115,9 +115,7 @@ def _primitive(buffer: GlbBuffer, part: HeadPart) -> Primitive:
     )
 
 
-def _material(
-    document: GLTF2, buffer: GlbBuffer, name: str, material: Material
-) -> GltfMaterial:
+def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material) -> GltfMaterial:
     """Metal-free PBR material; cut-outs are masked at 0.5 and seen from both sides."""
     surface = PbrMetallicRoughness(
         metallicFactor=0.0,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import GeometryError
 from ..expressions import EXPRESSIONS
-from ..render.normals import smooth_normals
+from ..render.normals import vertex_normals
 from ..structures import HeadPart
 
 SMALLEST_POSITION_DELTA = 1e-5
@@ -44,11 +44,12 @@ def morph_targets(part: HeadPart) -> MorphTargets:
     position_deltas = part.displacements.astype(np.float32)  # [13, V, 3], a copy
     position_deltas[np.linalg.norm(position_deltas, axis=2) < SMALLEST_POSITION_DELTA] = 0
 
-    normals = _normals(part, part.vertices)  # [V, 3]
+    normals = vertex_normals(part.vertices, part.faces, part.weld)  # [V, 3]
     normal_deltas = np.zeros_like(position_deltas)
     for target, offsets in enumerate(position_deltas):
         if offsets.any():
-            normal_deltas[target] = _normals(part, part.vertices + offsets) - normals
+            moved = vertex_normals(part.vertices + offsets, part.faces, part.weld)
+            normal_deltas[target] = moved - normals
     normal_deltas[np.linalg.norm(normal_deltas, axis=2) < SMALLEST_NORMAL_DELTA] = 0
     return MorphTargets(normals, position_deltas, normal_deltas)
 
@@ -89,10 +90,3 @@ def check_part(part: HeadPart) -> None:
             f"Part '{part.name}': faces use vertices {part.faces.min()} to {part.faces.max()}, "
             f"but there are {vertex_count}. Rebuild the faces for these vertices."
         )
-
-
-def _normals(part: HeadPart, vertices: np.ndarray) -> np.ndarray:
-    """Unit normals float32 ``[V, 3]``; vertices without a face get +Z, because glTF forbids zero."""
-    normals = smooth_normals(vertices, part.faces, part.weld).astype(np.float32)
-    normals[np.linalg.norm(normals, axis=1) < 0.5] = (0.0, 0.0, 1.0)
-    return normals

@@ -12,7 +12,7 @@ JPEG_QUALITY = 90
 
 
 def srgb_bytes(linear: np.ndarray) -> np.ndarray:
-    """Linear RGB in [0, 1] (any shape) to sRGB bytes, uint8, by the transfer function of IEC 61966-2-1."""
+    """Linear values in [0, 1], any shape, to sRGB (IEC 61966-2-1), uint8."""
     linear = np.clip(linear, 0.0, 1.0)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return (encoded * 255 + 0.5).astype(np.uint8)
@@ -46,7 +46,7 @@ def roughness_image(roughness: np.ndarray) -> Image.Image:
 
 
 def encode(image: Image.Image) -> tuple[bytes, str]:
-    """The file's bytes and MIME type: PNG if the picture has alpha, else JPEG without chroma loss."""
+    """The file's bytes and MIME type: PNG if it has alpha, else JPEG at full chroma resolution."""
     stream = io.BytesIO()
     if image.mode == "RGBA":
         image.save(stream, "PNG")
