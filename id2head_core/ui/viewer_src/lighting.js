@@ -1,0 +1,124 @@
+// Studio light: a key light with shadow, a rim light, and a degree-2 SH probe for everything else.
+// Intensities are fractions of "an albedo of 1 looks white": key = 1 means irradiance pi.
+import {
+  Color, DirectionalLight, Group, LightProbe, Mesh, MeshBasicMaterial, PlaneGeometry,
+  PMREMGenerator, Scene, Vector3,
+} from "three";
+
+const DEGREE = Math.PI / 180;
+
+/**
+ * Light presets. azimuth, elevation: degrees; azimuth > 0 is the right side of the picture when
+ * the head faces the viewer. sky: how much brighter the ambient light is from above.
+ */
+export const PRESETS = {
+  front: { azimuth: 8, elevation: 24, key: 0.62, fill: 0.1, ambient: 0.36, rim: 0.3 },
+  right: { azimuth: 72, elevation: 18, key: 0.95, fill: 0.05, ambient: 0.17, rim: 0.25 },
+  back: { azimuth: 165, elevation: 32, key: 1.5, fill: 0.08, ambient: 0.2, rim: 0.9 },
+  left: { azimuth: -72, elevation: 18, key: 0.95, fill: 0.05, ambient: 0.17, rim: 0.25 },
+  direct: { azimuth: 32, elevation: 42, key: 1.15, fill: 0, ambient: 0.07, rim: 0 },
+  diffuse: { azimuth: 0, elevation: 60, key: 0, fill: 0.12, ambient: 0.85, rim: 0 },
+};
+const FREE = { key: 0.85, fill: 0.06, ambient: 0.22, rim: 0.2 };
+
+/** Unit vector of a direction given in degrees; (0, 0) points at the viewer (+Z). */
+export function direction(azimuth, elevation) {
+  const a = azimuth * DEGREE, e = elevation * DEGREE;
+  return new Vector3(Math.sin(a) * Math.cos(e), Math.sin(e), Math.cos(a) * Math.cos(e));
+}
+
+/** The nine real SH basis functions at the unit vector d, in three.js's order. */
+function shBasis({ x, y, z }) {
+  return [
+    0.282095, 0.488603 * y, 0.488603 * z, 0.488603 * x, 1.092548 * x * y, 1.092548 * y * z,
+    0.315392 * (3 * z * z - 1), 1.092548 * x * z, 0.546274 * (x * x - y * y),
+  ];
+}
+
+/** Coefficients of ambient light that is brighter from above, plus a soft lobe from `towards`. */
+function probeCoefficients(ambient, fill, towards) {
+  const warm = new Vector3(1, 0.985, 0.965), cool = new Vector3(0.97, 0.985, 1.0);
+  const lobe = shBasis(towards).map((b) => warm.clone().multiplyScalar((b * fill * Math.PI) / 1.0625));
+  const constant = ambient * Math.sqrt(4 * Math.PI);
+  lobe[0].addScaledVector(cool, constant);
+  lobe[1].addScaledVector(cool, 0.2 * constant); // + 35 % from above, - 35 % from below
+  return lobe;
+}
+
+export class StudioLight {
+  constructor(scene) {
+    this.key = new DirectionalLight(0xfffaf2, 1);
+    this.rim = new DirectionalLight(0xf2f7ff, 0);
+    this.probe = new LightProbe();
+    this.group = new Group().add(
+      this.key, this.key.target, this.rim, this.rim.target, this.probe,
+    );
+    scene.add(this.group);
+    const shadow = this.key.shadow;
+    this.key.castShadow = true;
+    shadow.mapSize.set(1024, 1024);
+    shadow.autoUpdate = false;
+    shadow.radius = 4;
+    shadow.intensity = 0.85;
+    this.radius = 1;
+    this.centre = new Vector3();
+    this.state = { ...PRESETS.front, intensity: 1 };
+  }
+
+  /** Fit the shadow's frustum to a head: bounding sphere in metres. */
+  cover(centre, radius) {
+    this.centre.copy(centre);
+    this.radius = radius;
+    const camera = this.key.shadow.camera;
+    camera.left = camera.bottom = -radius;
+    camera.right = camera.top = radius;
+    camera.near = radius;
+    camera.far = 5 * radius;
+    camera.updateProjectionMatrix();
+    this.key.shadow.normalBias = radius * 0.006;
+    this.key.shadow.bias = -0.0006;
+    this.apply({});
+  }
+
+  /** Change the light; a direction without a preset is the free light. */
+  apply({ preset, azimuth, elevation, intensity }) {
+    const look = preset ? PRESETS[preset] : azimuth === undefined ? {} : FREE;
+    const state = Object.assign(this.state, look);
+    if (!preset && azimuth !== undefined) Object.assign(state, { azimuth, elevation });
+    if (intensity !== undefined) state.intensity = intensity;
+    const towards = direction(state.azimuth, state.elevation), k = state.intensity;
+    this.key.position.copy(this.centre).addScaledVector(towards, 3 * this.radius);
+    this.key.target.position.copy(this.centre);
+    this.key.intensity = state.key * Math.PI * k;
+    this.key.castShadow = state.key > 0;
+    const behind = new Vector3(-towards.x, 0.35, -Math.abs(towards.z) - 0.4).normalize();
+    this.rim.position.copy(this.centre).addScaledVector(behind, 3 * this.radius);
+    this.rim.target.position.copy(this.centre);
+    this.rim.intensity = state.rim * Math.PI * k;
+    const soft = new Vector3(-0.6 * towards.x, 0.2, 0.8).normalize();
+    const coefficients = probeCoefficients(state.ambient * k, state.fill * k, soft);
+    this.probe.sh.coefficients.forEach((c, i) => c.copy(coefficients[i]));
+    this.key.shadow.needsUpdate = true;
+    return towards;
+  }
+}
+
+/** A dark room with one softbox ahead and a weak strip: what wet eyes mirror. */
+export function softboxEnvironment(renderer) {
+  const room = new Scene();
+  room.background = new Color(0.05, 0.05, 0.055);
+  const panel = (width, height, x, y, z, brightness) => {
+    const material = new MeshBasicMaterial({ color: new Color().setScalar(brightness), side: 2 });
+    const mesh = new Mesh(new PlaneGeometry(width, height), material);
+    mesh.position.set(x, y, z);
+    mesh.lookAt(0, 0, 0);
+    room.add(mesh);
+  };
+  panel(2.2, 2.2, 0, 0, 5, 26);
+  panel(0.8, 3.5, -4.6, 0.6, 2.4, 4);
+  const generator = new PMREMGenerator(renderer);
+  const target = generator.fromScene(room, 0, 0.1, 20);
+  generator.dispose();
+  room.traverse((node) => { node.geometry?.dispose(); node.material?.dispose(); });
+  return target;
+}

@@ -1,0 +1,54 @@
+// Turns the plain PBR materials of a head's .glb into what each part should look like on screen.
+import { DoubleSide, MeshPhysicalMaterial } from "three";
+
+/** Part of the head ("skin", "eyes", ...) that a mesh belongs to, from its own or material's name. */
+export function partOf(mesh) {
+  const names = `${mesh.name} ${mesh.parent?.name ?? ""} ${mesh.material.name}`.toLowerCase();
+  return ["lash", "hair", "teeth", "tongue", "eye", "skin"].find((part) => names.includes(part)) ?? "skin";
+}
+
+/** A copy of the eyes' material with a wet layer that mirrors the softbox. */
+function wetEyes({ name, color, map, alphaTest, transparent, side }, environment) {
+  return new MeshPhysicalMaterial({
+    name, color, map, alphaTest, transparent, side, roughness: 0.35, metalness: 0, clearcoat: 1,
+    clearcoatRoughness: 0.02, envMap: environment, envMapIntensity: 0.9,
+  });
+}
+
+/** Adjust one mesh of a head. `environment` is the texture that shiny parts mirror. */
+export function dressMesh(mesh, environment, anisotropy) {
+  const part = partOf(mesh);
+  mesh.userData.part = part;
+  mesh.frustumCulled = false; // bounds of the neutral do not hold for a posed head
+  if (part === "eye") {
+    const plain = mesh.material;
+    mesh.material = wetEyes(plain, environment);
+    plain.dispose();
+  }
+  const material = mesh.material;
+  for (const texture of [material.map, material.alphaMap]) if (texture) texture.anisotropy = anisotropy;
+  if (part === "teeth" || part === "tongue") {
+    Object.assign(material, { envMap: environment, envMapIntensity: 0.25, roughness: 0.3 });
+  }
+  if (material.alphaTest > 0) {
+    material.alphaToCoverage = true; // soft edges of strands without sorting
+    material.side = DoubleSide;
+  }
+  mesh.castShadow = part !== "lash" && part !== "eye";
+  mesh.receiveShadow = part !== "lash";
+  return part;
+}
+
+/** Free everything that a head holds on the GPU; `keep` is a texture that others still use. */
+export function disposeHead(root, keep) {
+  root.traverse((node) => {
+    if (!node.isMesh) return;
+    node.geometry.dispose();
+    for (const value of Object.values(node.material)) {
+      if (!value?.isTexture || value === keep) continue;
+      value.source?.data?.close?.();
+      value.dispose();
+    }
+    node.material.dispose();
+  });
+}
