@@ -154,8 +154,9 @@ def _follow(events: Iterable[Progress]) -> HeadAsset:
             if event.seconds_left is not None:
                 elapsed = time.perf_counter() - start
                 share = 1.0 if event.final else elapsed / (elapsed + event.seconds_left + 1e-6)
-                bar.update(max(0, int(100 * share) - bar.n))
-                bar.set_postfix_str(f"about {event.seconds_left:.0f} s left", refresh=False)
+                bar.n = max(bar.n, int(100 * share))
+                left = "" if event.final else f"about {event.seconds_left:.0f} s left"
+                bar.set_postfix_str(left, refresh=False)
             bar.refresh()
             asset = event.asset or asset
     return asset
