@@ -11,6 +11,7 @@ from ..render.shading import (
     COSINE_LOBE,
     diffuse_shading,
     irradiance_coefficients,
+    rotated,
     sh_basis,
 )
 
@@ -86,14 +87,6 @@ def preset_light(name: str) -> np.ndarray:
     return directional_light(_DIRECTIONS[name], intensity=1.05 - fill, fill=fill)
 
 
-def rotated(sh_coefficients: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """The light turned by ``rotation [3, 3]`` (light from d then comes from ``rotation @ d``)."""
-    points = _DESIGN  # [n, 3]
-    basis = sh_basis(points)
-    values = sh_basis(points @ rotation) @ sh_coefficients  # radiance seen from each point
-    return (np.linalg.pinv(basis) @ values).astype(np.float32)
-
-
 def random_light(generator: np.random.Generator) -> np.ndarray:
     """A plausible light of random direction, colour and contrast, float32 ``[9, 3]``.
 
@@ -117,9 +110,3 @@ def random_light(generator: np.random.Generator) -> np.ndarray:
         fill=0.0,
         colour=np.exp(generator.normal(0, 0.15, 3)),
     )
-
-
-_DESIGN = np.concatenate(
-    [np.eye(3), -np.eye(3), np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T / 3**0.5]
-)
-"""Fourteen well-spread directions: enough to determine nine coefficients."""

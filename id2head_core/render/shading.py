@@ -1,4 +1,4 @@
-"""Light on surfaces: spherical harmonics, a soft highlight, ambient occlusion, tone.
+"""Light on surfaces: spherical harmonics, a soft highlight, tone.
 
 ``sh_coefficients (9, 3)`` are *radiance* coefficients per linear RGB channel, in the order of
 ``sh_basis`` (and of three.js' ``LightProbe``). Radiance 1 from everywhere has the coefficients
@@ -8,7 +8,6 @@ The functions of the differentiable path take numpy arrays or torch tensors and 
 
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 
@@ -22,9 +21,6 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 SHOULDER = 0.8
 """Linear value up to which the tone curve is the identity."""
-
-OCCLUSION_RINGS = ((0.006, 0.8), (0.014, 0.9), (0.035, 0.7))
-"""Ambient occlusion: radius in metres and strength of each ring of samples."""
 
 
 def sh_basis(normals: Array) -> Array:
@@ -71,6 +67,14 @@ def dominant_direction(sh_coefficients: np.ndarray) -> np.ndarray:
     return direction / length if length > 1e-6 else np.array([0.0, 1.0, 0.0], np.float32)
 
 
+def rotated(sh_coefficients: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """The light turned by ``rotation [3, 3]`` (light from d then comes from ``rotation @ d``)."""
+    points = _DESIGN  # [n, 3]
+    basis = sh_basis(points)
+    values = sh_basis(points @ rotation) @ sh_coefficients  # radiance seen from each point
+    return (np.linalg.pinv(basis) @ values).astype(np.float32)
+
+
 def specular_highlight(
     normals: np.ndarray, views: np.ndarray, light: np.ndarray, roughness: np.ndarray
 ) -> np.ndarray:
@@ -100,61 +104,6 @@ def specular_highlight(
     return lobe * visibility * fresnel * n_l
 
 
-def ambient_occlusion(
-    depth: np.ndarray, normals: np.ndarray, mask: np.ndarray, pixels_per_metre: float
-) -> np.ndarray:
-    """Openness to the surroundings in [0, 1], estimated from the depth image, ``[H, W]``.
-
-    Neighbours on three rings occlude a pixel by the sine of their elevation above its tangent
-    plane; what is much nearer to the camera (another part of the body) counts less.
-
-    Args:
-        depth: metres, ``[H, W]``, any finite value outside ``mask``.
-        normals: camera space, ``[H, W, 3]``.
-        mask: bool ``[H, W]``.
-        pixels_per_metre: scale of the image at the head.
-    """
-    height, width = depth.shape
-    small = (max(1, width // 2), max(1, height // 2))
-    scale = pixels_per_metre * small[0] / width
-    cover = cv2.resize(mask.astype(np.float32), small, interpolation=cv2.INTER_AREA)
-    z = cv2.resize(depth * mask, small, interpolation=cv2.INTER_AREA) / np.maximum(cover, 1e-3)
-    n = cv2.resize(normals, small, interpolation=cv2.INTER_AREA)
-    solid = cover > 0.5
-    z = np.where(solid, z, 1e3).astype(np.float32)
-    openness = np.ones_like(z)
-    for radius, strength in OCCLUSION_RINGS:
-        steps = _ring(radius * scale)
-        total = np.zeros_like(z)
-        for dx, dy in steps:
-            rise = z - _shifted(z, dx, dy)  # > 0: the neighbour is nearer to the camera
-            across = (n[..., 0] * dx - n[..., 1] * dy) / scale + n[..., 2] * rise
-            distance2 = (dx * dx + dy * dy) / scale**2 + rise * rise
-            elevation = across / np.sqrt(distance2) - 0.12
-            falloff = 1 / (1 + (distance2 / (2.5 * radius) ** 2) ** 2)
-            total += np.clip(elevation, 0, 1) * falloff * (np.abs(rise) < 1)
-        openness *= np.clip(1 - strength * 1.6 * total / len(steps), 0.15, 1)
-    openness = np.where(solid, openness, 1).astype(np.float32)
-    openness = cv2.GaussianBlur(openness, (0, 0), max(0.6, 0.0012 * scale))
-    return cv2.resize(openness, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-def _ring(radius: float) -> list[tuple[int, int]]:
-    """Pixel offsets of eight directions at this radius, without repeats."""
-    angles = np.arange(8) * np.pi / 4
-    radius = max(radius, 1.0)
-    points = np.rint(radius * np.stack([np.cos(angles), np.sin(angles)], 1)).astype(int)
-    return [tuple(p) for p in np.unique(points, axis=0).tolist()]
-
-
-def _shifted(image: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    """Value of the neighbour at ``(column + dx, row + dy)``; the image's border is repeated."""
-    height, width = image.shape
-    rows = np.clip(np.arange(height) + dy, 0, height - 1)
-    columns = np.clip(np.arange(width) + dx, 0, width - 1)
-    return image[rows][:, columns]
-
-
 def tone_mapped(image: np.ndarray) -> np.ndarray:
     """Compress highlights, keep everything below ``SHOULDER`` as it is; linear ``[..., 3]``.
 
@@ -180,11 +129,11 @@ def linear_to_srgb(image: Array) -> Array:
         image = image.clamp(0, 1)
         curve = 1.055 * image.clamp(min=1e-5) ** (1 / 2.4) - 0.055
         return torch.where(image <= 0.0031308, image * 12.92, curve)
-    return _SRGB_TABLE[(np.clip(image, 0, 1) * (len(_SRGB_TABLE) - 1) + 0.5).astype(np.int32)]
+    return SRGB_TABLE[(np.clip(image, 0, 1) * (len(SRGB_TABLE) - 1) + 0.5).astype(np.int32)]
 
 
 def srgb_to_linear(image: Array) -> Array:
-    """sRGB to linear light, both in [0, 1]."""
+    """Linear light from sRGB, both in [0, 1]."""
     where = torch.where if isinstance(image, torch.Tensor) else np.where
     return where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
 
@@ -196,4 +145,9 @@ def _srgb_table() -> np.ndarray:
     return np.where(linear <= 0.0031308, linear * 12.92, curve).astype(np.float32)
 
 
-_SRGB_TABLE = _srgb_table()
+SRGB_TABLE = _srgb_table()
+
+_DESIGN = np.concatenate(
+    [np.eye(3), -np.eye(3), np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T / 3**0.5]
+)
+"""Fourteen well-spread directions: enough to determine nine coefficients."""

@@ -37,7 +37,7 @@ def visible_faces(
     face_index = np.full((height, width), -1, np.int32)
     inverse_depth = np.zeros((height, width), np.float32)
     cut = _packed_alpha(alpha_test, len(faces))
-    screen = _screen_positions(clip, height, width)  # [V, 3]
+    screen = screen_positions(clip, height, width)  # [V, 3]
 
     def band(begin: int, end: int) -> None:
         _draw(screen, faces, *cut, begin, end, face_index, inverse_depth)
@@ -46,7 +46,7 @@ def visible_faces(
     return face_index
 
 
-def _screen_positions(clip: np.ndarray, height: int, width: int) -> np.ndarray:
+def screen_positions(clip: np.ndarray, height: int, width: int) -> np.ndarray:
     """Column and row in sub-pixels, and 1/w (0 where the vertex must not be drawn), ``[V, 3]``."""
     inverse = 1.0 / np.maximum(clip[:, 3].astype(np.float64), NEAR)
     screen = np.empty((len(clip), 3))

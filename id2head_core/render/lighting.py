@@ -1,0 +1,186 @@
+"""Light on a resolved surface buffer, compiled by numba; ``shading.py`` has the obvious twins."""
+
+import cv2
+import numpy as np
+
+from .compiled import in_bands, kernel, packed
+from .shading import SHOULDER, SRGB_TABLE
+from .surface_buffer import SurfaceBuffer
+
+OCCLUSION_RINGS = np.array([[0.005, 1.3], [0.012, 1.4], [0.03, 1.2]], np.float32)
+"""Ambient occlusion: radius in metres and strength of each ring of eight samples."""
+
+OCCLUSION_TINT = (0.8, 1.0, 1.1)
+"""Exponents of the openness per channel: light that skin scatters into a fold is red."""
+
+
+def ambient_occlusion(surface: SurfaceBuffer, pixels_per_metre: float) -> np.ndarray:
+    """Openness to the surroundings in [0, 1], estimated from the depth image, float32 ``[H, W]``.
+
+    Works at half resolution. A neighbour occludes a pixel by the sine of its elevation above the
+    tangent plane; what is much nearer to the camera (another part of the body) counts less.
+
+    Args:
+        surface: of the view; its normals must be in the camera frame.
+        pixels_per_metre: scale of the image at the head.
+    """
+    height, width = surface.depth.shape
+    small = (max(1, width // 2), max(1, height // 2))
+    scale = pixels_per_metre * small[0] / width
+    cover = (surface.coverage > 0).astype(np.float32)
+    weight = cv2.resize(cover, small, interpolation=cv2.INTER_AREA)
+    depth = cv2.resize(surface.depth, small, interpolation=cv2.INTER_AREA)
+    depth = np.where(weight > 0.5, depth / np.maximum(weight, 1e-3), 0.0).astype(np.float32)
+    normals = cv2.resize(surface.normals, small, interpolation=cv2.INTER_AREA)
+    openness = np.ones_like(depth)
+    arrays = packed(depth, np.float32), packed(normals, np.float32), _ring_offsets(scale)
+
+    def band(begin: int, end: int) -> None:
+        _occlude(*arrays, OCCLUSION_RINGS, np.float32(scale), begin, end, openness)
+
+    in_bands(band, len(depth))
+    openness = cv2.GaussianBlur(openness, (0, 0), max(0.7, 0.0012 * scale))
+    return cv2.resize(openness, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def light_surface(
+    surface: SurfaceBuffer,
+    openness: np.ndarray,
+    irradiance: np.ndarray,
+    towards_light: np.ndarray,
+    strength: float,
+    gloss: np.ndarray,
+    view_rays: np.ndarray,
+    backdrop: np.ndarray,
+) -> np.ndarray:
+    """Diffuse light times albedo, plus a GGX highlight, toned, over the backdrop.
+
+    Args:
+        surface: of the view, normals in the camera frame.
+        openness: of ``ambient_occlusion``.
+        irradiance: ``irradiance_coefficients`` in the camera frame, ``[9, 3]``.
+        towards_light: unit vector to the light of the highlight, camera frame, ``[3]``.
+        strength: shading by that light alone.
+        gloss: strength of the highlight by part, ``[P + 1]``, the last for the background.
+        view_rays: camera ray ``(x0, dx, y0, dy)``: the pixel at (row, column) looks along
+            ``(x0 + dx column, y0 + dy row, -1)``.
+        backdrop: sRGB ``[H, W, 3]``.
+
+    Returns:
+        sRGB, float32 ``[H, W, 3]``.
+    """
+    image = np.array(backdrop, np.float32)
+    arrays = (
+        surface.albedo,
+        surface.roughness,
+        surface.normals,
+        surface.coverage,
+        surface.part_index,
+        packed(openness, np.float32),
+        packed(irradiance, np.float32),
+        packed(towards_light, np.float32),
+        np.float32(strength),
+        packed(gloss, np.float32),
+        packed(view_rays, np.float32),
+        SRGB_TABLE,
+    )
+
+    def band(begin: int, end: int) -> None:
+        _light(*arrays, begin, end, image)
+
+    in_bands(band, len(image))
+    return image
+
+
+def _ring_offsets(scale: float) -> np.ndarray:
+    """Pixel offsets (column, row) of the rings, int64 ``[R, 8, 2]``."""
+    angles = np.arange(8) * (np.pi / 4) + np.arange(len(OCCLUSION_RINGS))[:, None] * 0.26
+    radii = np.maximum(OCCLUSION_RINGS[:, :1] * scale, 1.0)
+    return np.rint(radii[..., None] * np.stack([np.cos(angles), np.sin(angles)], -1)).astype(int)
+
+
+@kernel
+def _occlude(depth, normals, offsets, rings, scale, begin, end, openness):
+    """Fill rows ``[begin, end)`` of ``openness``."""
+    height, width = depth.shape
+    for row in range(begin, end):
+        for column in range(width):
+            z = depth[row, column]
+            if z <= 0:
+                continue
+            open_share = np.float32(1)
+            nx, ny, nz = normals[row, column]
+            for ring in range(rings.shape[0]):
+                reach = np.float32(2.5) * rings[ring, 0]
+                total = np.float32(0)
+                for k in range(offsets.shape[1]):
+                    dx, dy = offsets[ring, k]
+                    x, y = column + dx, row + dy
+                    if x < 0 or y < 0 or x >= width or y >= height or depth[y, x] <= 0:
+                        continue
+                    px, py, pz = dx / scale, -dy / scale, z - depth[y, x]
+                    distance2 = px * px + py * py + pz * pz
+                    elevation = (nx * px + ny * py + nz * pz) / np.sqrt(distance2)
+                    far = distance2 / (reach * reach)
+                    total += max(elevation - 0.12, 0.0) / (1 + far * far)
+                open_share *= max(1 - rings[ring, 1] * total / offsets.shape[1], 0.15)
+            openness[row, column] = open_share
+
+
+@kernel
+def _light(
+    albedo, roughness, normals, coverage, part_index, openness, irradiance, towards, strength,
+    gloss, rays, table, begin, end, image,
+):  # fmt: skip
+    """Fill rows ``[begin, end)`` of ``image``, which holds the backdrop."""
+    top = table.shape[0] - 1
+    colour = np.empty(3, np.float32)
+    basis = np.empty(9, np.float32)
+    for row in range(begin, end):
+        for column in range(image.shape[1]):
+            cover = coverage[row, column]
+            if cover <= 0:
+                continue
+            x, y, z = normals[row, column]
+            basis[:] = (
+                0.28209479, 0.48860251 * y, 0.48860251 * z, 0.48860251 * x, 1.09254843 * x * y,
+                1.09254843 * y * z, 0.31539157 * (3 * z * z - 1), 1.09254843 * x * z,
+                0.54627422 * (x * x - y * y),
+            )  # fmt: skip
+            vx, vy = -(rays[0] + rays[1] * column), -(rays[2] + rays[3] * row)
+            length = 1 / np.sqrt(vx * vx + vy * vy + 1)
+            vx, vy, vz = vx * length, vy * length, length
+            hx, hy, hz = vx + towards[0], vy + towards[1], vz + towards[2]
+            length = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
+            hx, hy, hz = hx * length, hy * length, hz * length
+            n_h = min(max(x * hx + y * hy + z * hz, 0.0), 1.0)
+            n_l = min(max(x * towards[0] + y * towards[1] + z * towards[2], 0.0), 1.0)
+            n_v = min(max(x * vx + y * vy + z * vz, 0.05), 1.0)
+            v_h = min(max(vx * hx + vy * hy + vz * hz, 0.0), 1.0)
+            rough2 = roughness[row, column] ** 2
+            spread = n_h * n_h * (rough2 * rough2 - 1) + 1
+            lobe = rough2 * rough2 / max(spread * spread, 1e-8)
+            k = rough2 / 2
+            shine = lobe * 0.25 / ((n_l * (1 - k) + k) * (n_v * (1 - k) + k)) * n_l
+            shine *= 0.028 + 0.972 * (1 - v_h) ** 5
+            air = openness[row, column]
+            shine *= gloss[part_index[row, column]] * strength * air
+            peak = np.float32(0)
+            for c in range(3):
+                diffuse = np.float32(0)
+                for i in range(9):
+                    diffuse += basis[i] * irradiance[i, c]
+                diffuse = max(diffuse, 0.02)
+                diffuse *= air ** OCCLUSION_TINT[c]
+                colour[c] = albedo[row, column, c] * diffuse + shine
+                peak = max(peak, colour[c])
+            scale, white = np.float32(1), np.float32(0)
+            if peak > SHOULDER:  # the curve of shading.tone_mapped
+                room = 1 - SHOULDER
+                toned = 1 - room * room / (peak - SHOULDER + room)
+                fade = 1 - 1 / (0.15 * (peak - toned) + 1)
+                scale, white = toned / peak * (1 - fade), toned * fade
+            for c in range(3):
+                value = min(max(colour[c] * scale + white, 0.0), 1.0)
+                value = table[int(value * top + 0.5)]
+                image[row, column, c] += (value - image[row, column, c]) * cover
