@@ -38,7 +38,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Run the app until it is stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     options = arguments()
     files = SessionFiles()

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 QUEUE_LENGTH = 12
 """Visitors who may wait at once; the next one is asked to come back later."""
 
+BUSY = "Too many visitors are waiting. Try again in a minute."
+"""Shown when Gradio's queue did not take a run."""
+
 HEADER = """
 <header class="top"><h1>ID2Head</h1><p>One selfie. A 3D head with 13 expressions. On a plain CPU.</p></header>
 """
@@ -102,10 +105,10 @@ def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionF
 
     def accept(choice: PhotoChoice, request: gr.Request):
         value, kept = accept_photo(choice, files, request.session_hash)
-        return value, kept, {"state": "idle"}, gr.Button(interactive=kept is not None)
+        return value, kept, {"state": "idle"}, *_idle(interactive=kept is not None)
 
     def forget():
-        return None, {"state": "idle"}, gr.Button(interactive=False)
+        return None, {"state": "idle"}, *_idle(interactive=False)
 
     def begin():
         waiting = {"state": "waiting", "message": "Waiting for a free place…"}
@@ -124,16 +127,15 @@ def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionF
             run.close()
 
     def cancelled():
-        stopped = {"state": "idle", "message": "Stopped. The head so far is kept."}
-        return stopped, gr.Button(visible=True), gr.Button(visible=False)
+        return {"state": "idle", "message": "Stopped."}, *_idle()
+
+    def refused():
+        return {"state": "error", "error": BUSY}, *_idle()
 
     def leave(request: gr.Request):
         files.close(request.session_hash)
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    chosen = [photo, accepted, status, page.start]
-    photo.upload(accept, photo, chosen, concurrency_limit=4, **(quick | {"queue": True}))
-    photo.clear(forget, None, [accepted, status, page.start], **quick)
     clicked = gr.on([page.start.click, photo.select], begin, None, [status, *buttons], **quick)
     run = clicked.then(
         generate,
@@ -145,6 +147,11 @@ def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionF
         show_progress="hidden",
         api_visibility="private",
     )
+    run.failure(refused, None, [status, *buttons], **quick)
+    photo.upload(
+        accept, photo, [photo, accepted, status, *buttons], cancels=[run], **quick | {"queue": True}
+    )
+    photo.clear(forget, None, [accepted, status, *buttons], cancels=[run], **quick)
     page.stop.click(cancelled, None, [status, *buttons], cancels=[run], **quick)
     app.unload(leave)
 
@@ -182,6 +189,10 @@ def _outputs(page: _Page, update: Update, kept: AcceptedPhoto | None) -> tuple:
         ]
         photo = ready_value(kept.preview, boxes)
     viewer = gr.skip() if update.head is None else update.head
-    if not update.over:
-        return photo, viewer, update.status, gr.skip(), gr.skip()
-    return photo, viewer, update.status, gr.Button(visible=True), gr.Button(visible=False)
+    buttons = _idle() if update.over else (gr.skip(), gr.skip())
+    return photo, viewer, update.status, *buttons
+
+
+def _idle(**start) -> tuple[gr.Button, gr.Button]:
+    """Generate and Cancel while nothing runs; ``start`` are further changes of Generate."""
+    return gr.Button(visible=True, **start), gr.Button(visible=False)

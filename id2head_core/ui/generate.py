@@ -23,6 +23,9 @@ UNEXPECTED = (
 )
 """Shown for every exception that is not meant for the visitor."""
 
+CHOOSE = "Click the face that you want."
+"""Added to the error of a photo with several faces."""
+
 SHORTEST_PAUSE = 0.2
 """Seconds between two events that carry neither an image nor a head; quicker ones are dropped."""
 
@@ -95,8 +98,8 @@ def run_head(
             for event in _paced(events):
                 yield _update(run, event, files, session)
     except SeveralFacesError as error:
-        status = {"state": "idle", "run": run, "message": "Click the face that you want."}
-        yield Update({**status, "error": str(error)}, boxes=list(error.boxes), over=True)
+        status = {"state": "idle", "run": run, "message": f"{error} {CHOOSE}"}
+        yield Update(status, boxes=list(error.boxes), over=True)
     except ID2HeadError as error:
         yield Update({"state": "error", "run": run, "error": str(error)}, over=True)
     except Exception:

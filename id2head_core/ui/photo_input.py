@@ -74,7 +74,12 @@ def ready_value(
     preview: str, boxes: list[tuple[float, float, float, float]] = (), face: int | None = None
 ) -> dict:
     """A readable photo: its preview (data URL) and faces to choose from, corners in [0, 1]."""
-    return {"kind": "ready", "preview": preview, "boxes": [list(box) for box in boxes], "face": face}
+    return {
+        "kind": "ready",
+        "preview": preview,
+        "boxes": [list(box) for box in boxes],
+        "face": face,
+    }
 
 
 def refused_value(error: str = "") -> dict:

@@ -9,7 +9,7 @@ export function mountRunStatus({ element, props, watch }) {
   const stages = find("stages"), bar = find("bar"), fill = bar.firstElementChild;
   const message = find("message"), left = find("left"), strip = find("strip"), error = find("error");
   for (const { name, title } of props.stages) stages.append(make("li", { "data-stage": name }, title));
-  let run = null, deadline = null;
+  let run = null, deadline = null, newest = "";
 
   const paintLeft = () => {
     if (deadline === null) { left.textContent = ""; return; }
@@ -21,7 +21,7 @@ export function mountRunStatus({ element, props, watch }) {
   const paint = () => {
     const value = props.value ?? { state: "idle" };
     root.dataset.state = value.state;
-    if (value.run !== run) { run = value.run; strip.replaceChildren(); }
+    if (value.run !== run) { run = value.run; newest = ""; strip.replaceChildren(); }
     message.textContent = value.message ?? "";
     error.textContent = value.error ?? "";
     error.hidden = !value.error;
@@ -38,7 +38,8 @@ export function mountRunStatus({ element, props, watch }) {
     bar.classList.toggle("waiting", value.state === "waiting");
     deadline = value.state === "running" && value.seconds_left != null ? performance.now() + 1000 * value.seconds_left : null;
     paintLeft();
-    if (value.image) {
+    if (value.image && value.image !== newest) {
+      newest = value.image;
       strip.prepend(make("img", { src: value.image, alt: `Preview: ${value.message || value.stage}` }));
       while (strip.children.length > STRIP) strip.lastChild.remove();
     }
