@@ -27,17 +27,20 @@ BUSY = "Too many visitors are waiting. Try again in a minute."
 """Shown when Gradio's queue did not take a run."""
 
 HEADER = """
-<header class="top"><h1>ID2Head</h1><p>One selfie. A 3D head with 13 expressions. On a plain CPU.</p></header>
+<header class="top">
+  <h1>ID2Head</h1><p>One selfie. A 3D head with 13 expressions. On a plain CPU.</p>
+</header>
 """
 
 NOTES = """
 <footer class="notes">
-  <p><strong>AI-generated likeness.</strong> Heads are made by a program from one photo. Use only photos of
-    people who agreed to it, and say that the result is generated.</p>
-  <p><strong>Privacy.</strong> Photo and head stay on this server for your visit only and are deleted when you
-    leave the page.</p>
-  <p><strong>Licences.</strong> The code is MIT. The face models (InsightFace), the face parser (trained on
-    CelebAMask-HQ) and the generated example people (FFHQ-derived) are for non-commercial research only.</p>
+  <p><strong>AI-generated likeness.</strong> Heads are made by a program from one photo. Use only
+    photos of people who agreed to it, and say that the result is generated.</p>
+  <p><strong>Privacy.</strong> Photo and head stay on this server for your visit only and are
+    deleted when you leave the page.</p>
+  <p><strong>Licences.</strong> The code is MIT. The face models (InsightFace), the face parser
+    (trained on CelebAMask-HQ) and the generated example people (FFHQ-derived) are for
+    non-commercial research only.</p>
 </footer>
 """
 

@@ -21,8 +21,11 @@ STAGES: dict[str, str] = {
 TEMPLATE = """
 <div class="run">
   <ol class="run-stages" aria-label="Stages"></ol>
-  <div class="run-bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
-  <div class="run-line"><span class="run-message" role="status"></span><span class="run-left"></span></div>
+  <div class="run-bar" role="progressbar" aria-label="Progress" aria-valuemin="0"
+    aria-valuemax="100"><i></i></div>
+  <div class="run-line">
+    <span class="run-message" role="status"></span><span class="run-left"></span>
+  </div>
   <p class="run-error" role="alert" hidden></p>
   <div class="run-strip"></div>
 </div>
@@ -53,7 +56,7 @@ def progress_value(run: str, event: Progress) -> dict:
 
 
 def jpeg_data_url(image: np.ndarray, longest_side: int) -> str:
-    """An image ``[H, W, 3]``, uint8 RGB, shrunk to at most ``longest_side`` pixels, as a data URL."""
+    """Image ``[H, W, 3]``, uint8 RGB, shrunk to ``longest_side`` pixels, as a JPEG data URL."""
     height, width = image.shape[:2]
     scale = min(1.0, longest_side / max(height, width))
     if scale < 1.0:
