@@ -1,0 +1,234 @@
+"""The head template: bust, eyes, teeth, tongue, lashes, their identities, actions and looks.
+
+Baked offline by ``id2head_core.training.assets`` from CC0 data into ``weights/template/``. The frame
+is that of ``camera.py``: metres, +Y up, the face looks along +Z, the origin is the middle of the
+skull.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .. import weights
+from ..expressions import ACTION_WEIGHTS
+from ..structures import HeadPart, Material
+from .eyes import EyeFrame
+from .stock_look import StockLook
+
+BAKED = "template/head_template.npz"
+
+MESH_PARTS = ("eyes", "teeth", "tongue", "lashes")
+"""Bound parts of every head, in the order of ``parts``; brows belong to stock heads only."""
+
+
+@dataclass(frozen=True)
+class BoundPart:
+    """A mesh that follows template vertices: ``sum(weight * v[reference]) + offset * fit scale``.
+
+    Attributes:
+        name: as in HeadPart, or ``"brows"``.
+        faces: int32 ``[F, 3]``.
+        uv: float32 ``[P, 2]``, glTF convention.
+        weld: int32 ``[P]``, as in HeadPart.
+        reference: int32 ``[P, 3]``, template vertices.
+        weight: float32 ``[P, 3]``.
+        offset: float32 ``[P, 3]``, metres.
+        scale_vertices: int32 ``[3, 2]``: distances along x, y, z between these template vertices ...
+        scale_distance: float32 ``[3]``: ... over these (metres) are the fit scale.
+    """
+
+    name: str
+    faces: np.ndarray
+    uv: np.ndarray
+    weld: np.ndarray
+    reference: np.ndarray
+    weight: np.ndarray
+    offset: np.ndarray
+    scale_vertices: np.ndarray
+    scale_distance: np.ndarray
+
+    def fit_scale(self, vertices: np.ndarray) -> np.ndarray:
+        """Factors ``[3]`` on the offsets for a head ``vertices [N, 3]``."""
+        first, second = self.scale_vertices.T
+        axes = np.arange(3)
+        return np.abs(vertices[first, axes] - vertices[second, axes]) / self.scale_distance
+
+    def vertices(self, vertices: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+        """Vertices ``[P, 3]`` on the head ``vertices [N, 3]``; ``scale`` as from ``fit_scale``."""
+        scale = self.fit_scale(vertices) if scale is None else scale
+        bound = np.einsum("pkc,pk->pc", vertices[self.reference], self.weight)
+        return (bound + self.offset * scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class HeadTemplate:
+    """The template and its linear models.
+
+    Attributes:
+        mean: float32 ``[N, 3]``, metres; skin first, then helpers that bound parts refer to.
+        identity_basis: float32 ``[K, N, 3]``, metres per unit-variance coefficient.
+        action_basis: float32 ``[A, N, 3]``, metres at weight 1.
+        action_names: the A facial actions, such as ``"jawOpen"`` or ``"mouthSmileLeft"``.
+        skin_vertex: int32 ``[R]``, template vertex of each render vertex of the skin.
+        skin_faces: int32 ``[F, 3]``, render vertices, counter-clockwise from outside.
+        skin_uv: float32 ``[R, 2]``, glTF convention, symmetric about u = 0.5.
+        mirror: int32 ``[N]``, counterpart of each vertex under x -> -x.
+        bound: eyes, teeth, tongue, lashes, brows.
+        landmark_yaw: float32 ``[9]``, degrees, bins of the landmark correspondence.
+        landmark_vertices: int32 ``[9, 106, 3]``, template vertices of each landmark.
+        landmark_weights: float32 ``[9, 106, 3]``.
+        landmark_sigma: float32 ``[9, 106]``, RMS in units of the inter-ocular distance.
+        regions: float32 ``[N]`` masks in [0, 1]: face, ears, lips, scalp, neck, mouth_interior,
+            eyelids, sockets.
+        eye_frame: eyeballs and eyelids.
+        look: stock textures.
+    """
+
+    mean: np.ndarray
+    identity_basis: np.ndarray
+    action_basis: np.ndarray
+    action_names: tuple[str, ...]
+    skin_vertex: np.ndarray
+    skin_faces: np.ndarray
+    skin_uv: np.ndarray
+    mirror: np.ndarray
+    bound: tuple[BoundPart, ...]
+    landmark_yaw: np.ndarray
+    landmark_vertices: np.ndarray
+    landmark_weights: np.ndarray
+    landmark_sigma: np.ndarray
+    regions: dict[str, np.ndarray]
+    eye_frame: EyeFrame
+    look: StockLook
+
+    @classmethod
+    def load(cls, weights_dir: Path | None = None) -> "HeadTemplate":
+        """Read the baked template.
+
+        Args:
+            weights_dir: a folder that holds ``template/``; None for the project's own ``weights/``
+                (whose checksums are verified).
+
+        Raises:
+            WeightsError: a file is missing or altered.
+        """
+
+        def locate(name: str) -> Path:
+            return weights.path(name) if weights_dir is None else Path(weights_dir) / name
+
+        with np.load(locate(BAKED), allow_pickle=False) as file:
+            data = {name: file[name] for name in file.files}
+
+        def group(prefix: str) -> dict[str, np.ndarray]:
+            start = prefix + "."
+            return {k.removeprefix(start): v for k, v in data.items() if k.startswith(start)}
+
+        parts = [str(name) for name in data["bound_names"]]
+        plain = (
+            "mean", "skin_vertex", "skin_faces", "skin_uv", "mirror", "landmark_yaw",
+            "landmark_vertices", "landmark_weights", "landmark_sigma",
+        )  # fmt: skip
+        return cls(
+            **{name: data[name] for name in plain},
+            identity_basis=data["identity_basis"].astype(np.float32),
+            action_basis=data["action_basis"].astype(np.float32),
+            action_names=tuple(str(name) for name in data["action_names"]),
+            bound=tuple(BoundPart(name, **group(f"bound.{name}")) for name in parts),
+            regions={k: v.astype(np.float32) / 255 for k, v in group("regions").items()},
+            eye_frame=EyeFrame(**group("eye_frame")),
+            look=StockLook(locate),
+        )
+
+    def neutral(self, identity: np.ndarray, residual: np.ndarray | None = None) -> np.ndarray:
+        """A head without expression.
+
+        Args:
+            identity: ``[k]`` coefficients, k <= K.
+            residual: ``[N, 3]`` metres on top of the linear model, or None.
+
+        Returns:
+            float32 ``[N, 3]``, metres; the eyeballs are spheres that fit behind the lids.
+        """
+        vertices = self.mean + np.tensordot(identity, self.identity_basis[: len(identity)], 1)
+        if residual is not None:
+            vertices = vertices + residual
+        return self.eye_frame.settle(vertices).astype(np.float32)
+
+    def pose(
+        self, identity: np.ndarray, actions: np.ndarray, residual: np.ndarray | None = None
+    ) -> np.ndarray:
+        """``neutral`` plus facial actions ``[A]``, float32 ``[N, 3]``."""
+        offset = np.tensordot(actions, self.action_basis, 1)
+        return (self.neutral(identity, residual) + offset).astype(np.float32)
+
+    @cached_property
+    def _expressions(self) -> np.ndarray:
+        """Action weights of the 13 expressions, ``[13, A]``."""
+        index = {name: i for i, name in enumerate(self.action_names)}
+        table = np.zeros((len(ACTION_WEIGHTS), len(index)), np.float32)
+        for row, actions in enumerate(ACTION_WEIGHTS.values()):
+            for name, weight in actions.items():
+                table[row, index[name]] = weight
+        return table
+
+    def expression_displacements(self, vertices_neutral: np.ndarray) -> np.ndarray:
+        """Offsets of the 13 expressions.
+
+        Args:
+            vertices_neutral: ``[N, 3]`` as from ``neutral``.
+
+        Returns:
+            float32 ``[13, N, 3]``, metres. Blinking lids meet on the eyeball of this very head.
+        """
+        size = self.eye_frame.distance(vertices_neutral) / self.eye_frame.distance(self.mean)
+        displacements = size * np.tensordot(self._expressions, self.action_basis, 1)
+        closing = self._closing()
+        for row, offset in enumerate(displacements):
+            displacements[row] = self.eye_frame.correct(vertices_neutral, offset, closing[row])
+        return displacements.astype(np.float32)
+
+    def _closing(self) -> np.ndarray:
+        """How far each expression shuts the right and the left eye, ``[13, 2]`` in [0, 1]."""
+        columns = [self.action_names.index(f"eyeBlink{side}") for side in ("Right", "Left")]
+        return np.clip(self._expressions[:, columns], 0, 1)
+
+    def parts(self, neutral: np.ndarray, displacements: np.ndarray) -> tuple[HeadPart, ...]:
+        """Meshes of a head: skin, eyes, teeth, tongue, lashes.
+
+        Args:
+            neutral: ``[N, 3]``.
+            displacements: ``[13, N, 3]``.
+        """
+        rows = self.skin_vertex
+        parts = [
+            HeadPart(
+                "skin",
+                neutral[rows].astype(np.float32),
+                self.skin_faces,
+                self.skin_uv,
+                rows,
+                displacements[:, rows].astype(np.float32),
+            )
+        ]
+        bound = {part.name: part for part in self.bound}
+        for name in MESH_PARTS:
+            part = bound[name]
+            scale = part.fit_scale(neutral)
+            still = part.vertices(neutral, scale)
+            moved = [part.vertices(neutral + offset, scale) - still for offset in displacements]
+            parts.append(HeadPart(name, still, part.faces, part.uv, part.weld, np.stack(moved)))
+        return tuple(parts)
+
+    def stock_skin(self, age: float, gender: float, darkness: float) -> np.ndarray:
+        """Skin of somebody else, in our atlas; see ``StockLook.skin``."""
+        return self.look.skin(age, gender, darkness)
+
+    def eye_material(self, colour: str = "brown") -> Material:
+        """Eyeballs with irises of ``colour``; see ``StockLook.eye_material``."""
+        return self.look.eye_material(colour)
+
+    def stock_materials(self, names) -> dict[str, Material]:
+        """Materials of the bound parts ``names``."""
+        return {name: self.look.material(name) for name in names}

