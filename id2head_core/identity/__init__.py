@@ -1,0 +1,1 @@
+"""Stage 0: from a photo to who is in it."""

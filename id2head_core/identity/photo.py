@@ -31,8 +31,8 @@ MAX_SIDE = 2048
 MIN_SIDE = 96
 """A picture with a shorter side cannot hold a face that is large enough."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF", "GIF")
-"""Pillow's names of the formats that are read (MPO: a JPEG with more than one picture)."""
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF")
+"""Pillow's names of the formats that are read."""
 
 BACKDROP = 128
 """Grey level behind transparent pixels: no bright or dark fringe around the hair."""
@@ -62,7 +62,7 @@ def decode(data: bytes | Path | str) -> Photo:
     data = _read(data) if isinstance(data, str | Path) else bytes(data)
     _check_bytes(data)
     image = _open(data)
-    source_format = "JPEG" if image.format == "MPO" else image.format
+    source_format = "JPEG" if image.format == "MPO" else image.format  # several pictures
     _check_size(*image.size)
     try:
         image.draft(None, (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at 1/2, 1/4 or 1/8
