@@ -11,7 +11,8 @@ TEMPLATE = """
   <div class="viewer-canvas"></div>
   <div class="viewer-empty" aria-hidden="true">
     <svg viewBox="0 0 200 240"><path d="M100 18c-38 0-62 26-62 68 0 22 5 36 9 50 6 22 20 46 40
-      52v22c0 8-44 10-58 26h142c-14-16-58-18-58-26v-22c20-6 34-30 40-52 4-14 9-28 9-50 0-42-24-68-62-68z"/></svg>
+      52v22c0 8-44 10-58 26h142c-14-16-58-18-58-26v-22c20-6 34-30 40-52 4-14 9-28
+      9-50 0-42-24-68-62-68z"/></svg>
     <p>Your 3D head appears here</p>
   </div>
   <div class="viewer-note" role="status" hidden></div>
