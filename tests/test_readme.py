@@ -94,10 +94,20 @@ def test_lock_is_what_is_installed():
             assert pin.specifier.contains(importlib.metadata.version(pin.name), prereleases=True)
 
 
-def test_every_package_that_we_import_is_locked():
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("requirements.txt", "app.py"),
+        ("requirements.txt", "id2head_core/**/*.py"),
+        ("requirements-dev.txt", "tests/**/*.py"),
+    ],
+)
+def test_every_package_that_we_import_is_locked(name, pattern):
     provides = importlib.metadata.packages_distributions()
-    pins = locked("requirements.txt")
-    for file in (ROOT / "id2head_core").rglob("*.py"):
+    pins = locked(name)
+    files = list(ROOT.glob(pattern))
+    assert files
+    for file in files:
         if "training" in file.parts or file.name == "nvdiffrast_rasterizer.py":
             continue
         for node in ast.walk(ast.parse(file.read_text())):
@@ -106,7 +116,9 @@ def test_every_package_that_we_import_is_locked():
                 names = [node.module]
             for module in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names):
                 packages = {canonicalize_name(package) for package in provides.get(module, [])}
-                assert module == "id2head_core" or packages & set(pins), f"{file}: {module}"
+                assert module in ("id2head_core", "tests") or packages & set(pins), (
+                    f"{file}: {module}"
+                )
 
 
 def test_linked_files_exist():
