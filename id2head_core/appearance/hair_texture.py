@@ -1,0 +1,246 @@
+"""Texture of the hair shell: the photo where it saw the hair, strands of the same hair elsewhere.
+
+The texture's v axis runs along the strands (see ``template.hair``), so synthetic strands are noise
+stretched along v; their width in texels follows the circumference, which keeps it constant in
+millimetres. Alpha cuts the outline into tapering strands.
+"""
+
+import cv2
+import numpy as np
+
+from ..structures import HairFit, HeadFit, Identity, Material
+from ..template.hair import HairTemplate, clumps, shell_height
+from ..template.hair_view import HIDDEN, HairView
+
+ROUGHNESS = 0.55
+
+STRAND = 0.0011
+"""Width of a visible strand, metres."""
+
+FRAY = 0.007
+"""How far strands run out at the outline, metres."""
+
+DELIGHT = 0.5
+"""Share of the slow brightness changes in the photo that is taken for light."""
+
+LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def hair_material(
+    template: HairTemplate, hair: HairFit, identity: Identity, fit: HeadFit, size: int = 1024
+) -> Material:
+    """Paint the hair.
+
+    Args:
+        template: the hair template.
+        hair: measured hair; not bald.
+        identity: photo and parsing.
+        fit: fitted head and camera.
+        size: side of the texture, pixels.
+
+    Returns:
+        Albedo, cut-out alpha and roughness.
+    """
+    view = HairView(identity, fit, template)
+    sheet = _Sheet(template, hair, fit, size)
+    photo, trust = _project(view, sheet)
+    strands = _strands(sheet, curliness(view))
+    albedo = _paint(photo, trust, strands, hair.colour, template, sheet)
+    return Material(albedo, _alpha(view, sheet, strands), ROUGHNESS)
+
+
+class _Sheet:
+    """The shell sampled at the texels.
+
+    Attributes:
+        position: float32 ``[S, S, 3]``, metres.
+        normal: float32 ``[S, S, 3]``, unit.
+        outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
+        texel: metres per texel, across (``[S, 1]``).
+        faces: of the shell, and ``vertices``.
+    """
+
+    def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
+        self.size = size
+        height = shell_height(template, hair.thickness)
+        vertices = template.proxy_vertices(fit.neutral)
+        vertices = vertices + template.directions(fit.neutral) * height[:, None]
+        self.vertices = vertices.astype(np.float32)
+        self.faces = template.faces[(height[template.faces] > 0).any(1)]
+        grid = template.image(self.vertices)
+        self.position = self.upsample(grid)
+        across = np.gradient(grid, axis=1)
+        across[:, 0] = across[:, -1] = (grid[:, 1] - grid[:, -2]) / 2
+        normal = np.cross(np.gradient(grid, axis=0), across)
+        normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
+        self.normal = self.upsample(normal)
+        self.normal /= np.linalg.norm(self.normal, axis=-1, keepdims=True) + 1e-9
+        self.outline = self.upsample(template.outline_distance(hair.thickness))
+        around = np.linalg.norm(np.diff(grid, axis=1), axis=-1).sum(1)  # [R]
+        self.texel = self.upsample(np.repeat(around[:, None], 2, 1))[:, :1] / size
+
+    def upsample(self, grid: np.ndarray) -> np.ndarray:
+        """Grid ``[R, C + 1, ...]`` to texels ``[S, S, ...]``, following ``texture_uv``."""
+        rows, columns = grid.shape[:2]
+        centre = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
+        v = np.clip((centre - 0.005) / 0.99, 0, 1) * (rows - 1)
+        u = centre * (columns - 1)
+        u, v = np.meshgrid(u, v)
+        return cv2.remap(
+            np.ascontiguousarray(grid, np.float32), u, v, cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+
+
+def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
+    """Linear colour ``[S, S, 3]`` of the photo at each texel, and its trust ``[S, S]``."""
+    identity, fit = view.identity, view.fit
+    width, height = identity.photo.size
+    pixels = fit.camera.pixels(sheet.position.reshape(-1, 3), width, height)
+    pixels = pixels.astype(np.float32).reshape(*sheet.position.shape)
+    located = view.locate(sheet.position)
+    blocker, _ = view.depth_of(
+        np.concatenate([fit.vertices, sheet.vertices]).astype(np.float32),
+        np.concatenate([view.template.skin_faces, sheet.faces + len(fit.vertices)]),
+    )
+    blocker = cv2.dilate(np.where(np.isfinite(blocker), blocker, 9.0), np.ones((3, 3)))
+    seen = located[..., 2] < view.sample(blocker, located, nearest=True) + 2 * HIDDEN
+    toward = fit.camera.position - sheet.position
+    toward /= np.linalg.norm(toward, axis=-1, keepdims=True)
+    facing = np.clip(((toward * sheet.normal).sum(-1) - 0.06) / 0.3, 0, 1)
+    inner = cv2.erode(view.hair, np.ones((3, 3)))
+    inner = np.clip((cv2.GaussianBlur(inner, (0, 0), 1.0) - 0.55) / 0.4, 0, 1)
+    trust = facing * seen * view.sample(inner, located) * (sheet.outline > -0.004)
+    scale = max(1.0, width / 1600)  # a large photo is shrunk before it is sampled
+    source = identity.photo.pixels
+    if scale > 1:
+        shrunk = (round(width / scale), round(height / scale))
+        source = cv2.resize(source, shrunk, interpolation=cv2.INTER_AREA)
+    columns = pixels[..., 0] * (source.shape[1] / width) - 0.5
+    rows = pixels[..., 1] * (source.shape[0] / height) - 0.5
+    colour = cv2.remap(source, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    linear = (np.arange(256, dtype=np.float32) / 255) ** 2.2
+    return linear[colour], trust.astype(np.float32)
+
+
+def curliness(view: HairView) -> float:
+    """0 for straight hair, 1 for curls: how little the photo's hair has one direction locally.
+
+    Coherence of the structure tensor (Bigun & Granlund 1987), weighted by gradient energy.
+    """
+    size = view.identity.parsing.probabilities.shape[-1]
+    matrix = view.identity.parsing.photo_to_crop
+    crop = cv2.warpAffine(view.identity.photo.pixels, matrix, (size, size), flags=cv2.INTER_AREA)
+    log = np.log(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) + 8)
+    hair = (cv2.resize(view.hair, (size, size)) > 0.7).astype(np.uint8)
+    hair = cv2.erode(hair, np.ones((9, 9), np.uint8))
+    dx, dy = cv2.Sobel(log, cv2.CV_32F, 1, 0), cv2.Sobel(log, cv2.CV_32F, 0, 1)
+    xx, xy, yy = (cv2.GaussianBlur(p, (0, 0), 6.0) for p in (dx * dx, dx * dy, dy * dy))
+    energy = (xx + yy) * hair
+    if energy.sum() < 1e-3:
+        return 0.3
+    coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-6)
+    mean = float((coherence * energy).sum() / energy.sum())
+    return float(np.clip((0.62 - mean) / 0.22, 0, 1))
+
+
+def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
+    """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
+    generator = np.random.default_rng(11)
+    straight = 0.8 * _metric(sheet, generator, STRAND, 60) + 0.5 * _metric(
+        sheet, generator, 4 * STRAND, 90
+    )
+    if curl > 0:
+        curls = 0.7 * _metric(sheet, generator, 1.5 * STRAND, 2.5) + 0.6 * _metric(
+            sheet, generator, 5 * STRAND, 1.5
+        )
+        straight = np.sqrt(1 - curl) * straight + np.sqrt(curl) * curls
+    return _wavy(straight, generator)
+
+
+def _metric(sheet: _Sheet, generator, width: float, aspect: float) -> np.ndarray:
+    """Noise ``[S, S]`` whose grain is ``width`` metres across, ``aspect`` times as long."""
+    size = sheet.size
+    texels = width / np.maximum(sheet.texel, 1e-5)  # [S, 1]
+    out, total = np.zeros((size, size), np.float32), np.zeros((size, 1), np.float32)
+    sizes = 0.7 * 2.0 ** np.arange(9)
+    for grain in sizes:
+        near = np.abs(np.log2(np.clip(texels, sizes[0], sizes[-1]) / grain))
+        share = np.clip(1 - near, 0, 1).astype(np.float32)
+        rows = np.flatnonzero(share[:, 0])
+        if len(rows):
+            begin, end = rows[0], rows[-1] + 1
+            length = aspect * np.median(texels[rows]) * 0.6
+            noise = _stretched(generator, end - begin, size, grain, length)
+            out[begin:end] += share[begin:end] * noise
+            total[begin:end] += share[begin:end] ** 2
+    return out / np.sqrt(np.maximum(total, 1e-6))
+
+
+def _stretched(generator, rows: int, columns: int, width: float, length: float) -> np.ndarray:
+    """Gaussian noise of this grain in texels ``[rows, columns]``, unit deviation, periodic in u."""
+    step_x, step_y = max(1.0, width / 1.5), max(1.0, length / 3)
+    count = max(4, round(columns / step_x))
+    noise = generator.standard_normal((int(rows / step_y) + 5, count)).astype(np.float32)
+    noise = np.pad(noise, ((0, 0), (3, 3)), "wrap")
+    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.8, sigmaY=1.0)[:, 1:-1]
+    u = (np.arange(columns, dtype=np.float32) + 0.5) * count / columns + 1.5
+    v = np.arange(rows, dtype=np.float32) / step_y + 2
+    grid_u, grid_v = np.meshgrid(u, v)
+    noise = cv2.remap(noise, grid_u, grid_v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return noise / max(noise.std(), 1e-6)
+
+
+def _wavy(image: np.ndarray, generator) -> np.ndarray:
+    """Let the strands wander sideways by a few millimetres, more towards the ends."""
+    size = len(image)
+    drift = _stretched(generator, size, size, size / 14, size / 5)
+    drift *= (0.009 * size * np.linspace(0.3, 1, size, dtype=np.float32))[:, None]
+    u, v = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+    return cv2.remap(image, u + drift, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
+def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
+    """Blend the de-lit photo into synthetic strands, ``[S, S, 3]`` linear."""
+    slow_size = 64
+    log = np.log(np.clip(photo, 0.003, 1.0))
+    target = np.log(np.clip(colour, 0.003, 1.0)).astype(np.float32)
+
+    def slow(image):
+        small = cv2.resize(image, (slow_size, slow_size), interpolation=cv2.INTER_AREA)
+        small = np.concatenate([small, small, small], axis=1)
+        small = cv2.GaussianBlur(small, (0, 0), 2.2)
+        return small[:, slow_size : 2 * slow_size]
+
+    weight = slow(trust)
+    mean = slow((log - target) * trust[..., None]) / np.maximum(weight, 1e-3)[..., None]
+    mean = np.clip(mean, -1.2, 1.2)
+    light = (mean @ LUMA)[..., None]
+    kept = mean - DELIGHT * light  # colour varies, most of the light does not
+    # away from the photo the slow colour fades to the hair's own
+    reach = np.clip(weight / 0.25, 0, 1)[..., None]
+    for _ in range(12):
+        wide = np.concatenate([kept * reach, reach], -1)
+        wide = cv2.GaussianBlur(np.concatenate([wide] * 3, 1), (0, 0), 2.0)
+        wide = wide[:, slow_size : 2 * slow_size]
+        kept = np.where(reach > 0.5, kept, wide[..., :3] / (wide[..., 3:] + 0.02))
+        reach = np.maximum(reach, wide[..., 3:] * 0.97)
+    up = (sheet.size, sheet.size)
+    slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
+    slow_light = cv2.resize((DELIGHT * light).astype(np.float32), up)[..., None]
+    seen = np.clip(log - slow_light, -6, 0)
+    detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
+    contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
+    valleys = sheet.upsample(clumps(template))[..., None]
+    ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
+    made = target + slow_target + contrast * strands[..., None] + 0.10 * valleys + np.log(ends)
+    share = cv2.GaussianBlur(trust, (0, 0), 5.0)
+    share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
+    share = (share * share * (3 - 2 * share))[..., None]
+    return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
+
+
+def _alpha(view: HairView, sheet: _Sheet, strands: np.ndarray) -> np.ndarray:
+    """Cut-out ``[S, S]``: strands of different lengths around the outline."""
+    edge = sheet.outline + FRAY * (0.45 * strands - 0.15)
+    return np.clip(0.5 + edge / 0.003, 0, 1).astype(np.float32)

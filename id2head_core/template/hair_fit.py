@@ -1,0 +1,309 @@
+"""Choose a hair style for the photo and adapt it to the photo's hair mask.
+
+Every ray of the hair template is followed through the photo. Where it shows skin or background the
+hair must end (a visual hull); rays that leave the head sideways, as seen from the camera, must
+reach the outline; what they demand of the style is spread over the head, mirrored to the unseen
+side and continued to the back.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from ..structures import HairFit, HeadFit, Identity
+from .hair import BALD, TUCK, HairTemplate
+from .hair_view import CLOTH, EARS, HAIR, HAT, HIDDEN, NECK, SKIN, HairView
+
+REACH = 0.17
+"""Longest hair outside the skin, metres."""
+
+STEPS = REACH * (np.arange(48) / 47) ** 1.5
+"""Samples along each ray, metres."""
+
+THIN = 0.002
+"""Thickness where there is hair at all, metres."""
+
+SPAN = 0.03
+"""Distance from the outline at which presence saturates, metres."""
+
+BALD_SHARE = 0.05
+"""Share of the skull's visible rays with hair, below which a head counts as bald."""
+
+DARKEST = (0.012, 0.010, 0.009)
+"""Black hair in any light, linear RGB."""
+
+LONG = ("bob01", "bob02", "braid01", "long01", "ponytail01")
+"""Styles that are rare on men."""
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the photo says about each ray, grids ``[R, C + 1]``.
+
+    ``hull``: longest possible hair, metres; ``sideways``: trust that the hair ends exactly there;
+    ``presence``: signed distance to the hairline over ``SPAN`` in [-1, 1]; ``known``: its trust.
+    """
+
+    hull: np.ndarray
+    sideways: np.ndarray
+    presence: np.ndarray
+    known: np.ndarray
+
+
+def fit_hair(template: HairTemplate, identity: Identity, fit: HeadFit) -> HairFit:
+    """Measure the hair of the photo.
+
+    Args:
+        template: the hair template.
+        identity: photo, parsing and gender.
+        fit: fitted head and camera.
+
+    Returns:
+        Style, thickness per ray and colour; style ``"bald"`` and no positive thickness where the
+        photo shows (almost) no hair.
+    """
+    view = HairView(identity, fit, template)
+    evidence = _read(view)
+    colour = hair_colour(view, evidence)
+    crown = template.image(view.proxy)[..., 1] > 0.03
+    seen = evidence.known * crown
+    haired = float((seen * (evidence.presence > 0)).sum() / max(seen.sum(), 1e-6))
+    sides = evidence.known * ~crown * (template.image(view.proxy)[..., 1] > -0.04)
+    haired_sides = float((sides * (evidence.presence > 0)).sum() / max(sides.sum(), 1e-6))
+    if (haired < BALD_SHARE and haired_sides < 0.12) or not certain_hair(view).any():
+        return HairFit(BALD, np.full(len(view.proxy), -0.01, np.float32), colour)
+    style = choose_style(view)
+    measured = template.image(template.thickness[template.styles.index(style)])
+    presence = _presence(view, evidence, measured)
+    thickness = _thickness(view, evidence, measured, presence)
+    return HairFit(style, thickness.ravel().astype(np.float32), colour)
+
+
+def certain_hair(view: HairView) -> np.ndarray:
+    """Pixels of the map well inside sure hair, bool ``[M, M]``."""
+    return cv2.erode((view.hair > 0.7).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+
+
+def hair_colour(view: HairView, evidence: _Evidence) -> np.ndarray:
+    """Linear RGB ``[3]`` of the lit hair: a median inside the eroded mask, without highlights.
+
+    Hair too short to have a volume is mixed with shining skin: its darker half counts.
+    """
+    inner = certain_hair(view)
+    if not inner.any():
+        return np.array(DARKEST, np.float32)
+    crop = cv2.warpAffine(
+        view.identity.photo.pixels, view.to_map, inner.shape[::-1], flags=cv2.INTER_AREA
+    )
+    colours = (crop[inner] / 255.0) ** 2.2
+    luma = colours @ [0.2126, 0.7152, 0.0722]
+    trust = evidence.sideways
+    volume = (evidence.hull * trust).sum() / max(trust.sum(), 1e-6)
+    low, high = (0.25, 0.75) if volume > 0.008 else (0.05, 0.4)
+    lit = (luma >= np.quantile(luma, low)) & (luma <= np.quantile(luma, high))
+    return np.maximum(np.median(colours[lit], axis=0), DARKEST).astype(np.float32)
+
+
+def _read(view: HairView) -> _Evidence:
+    """Follow every ray through the photo."""
+    template = view.template
+    directions = template.directions(view.fit.neutral)
+    points = view.proxy[:, None] + directions[:, None] * STEPS[None, :, None]  # [P, K, 3]
+    located = view.locate(points)
+    hair = view.sample(view.hair, located)
+    unseen = 1 - view.sample(view.inside, located) + view.sample(view.classes(HAT), located)
+    cloth = view.sample(view.classes(CLOTH, NECK), located) * (view.toward < 0.1)[:, None]
+    ear = view.sample(view.classes(EARS), located)
+    ear = ear * ((STEPS < 0.014) | (view.toward < 0.15)[:, None])
+    hidden = (
+        located[..., 2] > view.sample(view.head_depth.clip(0, 9), located, nearest=True) + HIDDEN
+    )
+    hidden &= (
+        view.sample(np.isfinite(view.head_depth).astype(np.float32), located, nearest=True) > 0
+    )
+    allowed = np.where(hidden, 1.0, np.clip(hair + unseen + cloth + ear, 0, 1))
+    allowed[:, 0] = np.maximum(allowed[:, 0], 0.51)
+    wrong = allowed < 0.5
+    first = np.where(wrong.any(1), wrong.argmax(1), len(STEPS) - 1)
+    rows = np.arange(len(first))
+    before, after = allowed[rows, np.maximum(first - 1, 0)], allowed[rows, first]
+    share = np.clip((before - 0.5) / np.maximum(before - after, 1e-6), 0, 1)
+    low, high = STEPS[np.maximum(first - 1, 0)], STEPS[first]
+    hull = np.where(wrong.any(1), low + share * (high - low), REACH)
+    spacing = np.gradient(STEPS)
+    reached = STEPS[None] <= hull[:, None]
+    length = (((hair > 0.5) & ~hidden & reached) * spacing).sum(1)
+    sideways = (
+        np.clip(1 - (view.toward / 0.5) ** 2, 0, 1) * (hull < 0.98 * REACH) * (length > 0.002)
+    )
+    presence, known = _hairline(view, located, hidden, hair, hull, length)
+    sheets = (hull, sideways, presence, known)
+    return _Evidence(*(template.image(sheet.astype(np.float32)) for sheet in sheets))
+
+
+def _hairline(view, located, hidden, hair, hull, length) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distance to the hairline over SPAN, and its trust, ``[P]`` each."""
+    skin = view.classes(SKIN, NECK, CLOTH)
+    to_hair = cv2.distanceTransform((view.hair < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    to_skin = cv2.distanceTransform((skin < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    signed = (to_skin - to_hair) * view.metres_per_pixel / SPAN
+    base = located[:, 2]  # a little above the skin
+    at_hair, at_skin = hair[:, 2], view.sample(skin, base)
+    facing = np.clip((view.toward - 0.05) / 0.3, 0, 1) * ~hidden[:, 2]
+    stretch = 1 / np.maximum(view.toward, 0.35)  # foreshortened towards the outline
+    presence = np.clip(view.sample(signed.astype(np.float32), base) * stretch, -1, 1)
+    presence = np.where(at_hair > at_skin, np.maximum(presence, 0.02), np.minimum(presence, -0.02))
+    known = facing * (np.maximum(at_hair, at_skin) > 0.5)
+    y, z = view.proxy[:, 1], view.proxy[:, 2]
+    # locks that leave the head sideways, and necks beside which there is none
+    hangs = (length > 0.006) & (hull > 0.008) & (known == 0)
+    presence = np.where(hangs, np.clip(length / SPAN, 0.1, 1), presence)
+    gone = (hull < 0.003) & ~hidden[:, 2] & (y < -0.03) & (known == 0)
+    presence = np.where(gone, -0.5, presence)
+    known = np.maximum(known, 0.7 * (hangs | gone))
+    beard = (y < -0.012) & (z > 0.0) & (presence > 0) & (hull < 0.02)
+    presence = np.where(beard | view.template.free, -1.0, presence)
+    known = np.where(beard | view.template.free, 1.0, known)
+    return presence, known
+
+
+def choose_style(view: HairView) -> str:
+    """Style whose silhouette in the photo overlaps the hair mask best."""
+    scores = {
+        name: silhouette_overlap(view, view.template.thickness[i])
+        - (0.08 if name in LONG and view.identity.gender < 0.35 else 0.0)
+        - (0.04 if name.startswith("short") and view.identity.gender > 0.65 else 0.0)
+        - (0.12 if name in ("braid01", "ponytail01") else 0.0)  # their tails are never seen
+        - (0.06 if name == "afro01" else 0.0)
+        for i, name in enumerate(view.template.styles)
+    }
+    return max(scores, key=scores.get)
+
+
+def silhouette_overlap(view: HairView, thickness: np.ndarray) -> float:
+    """Intersection over union of rendered hair and the photo's hair mask, in [0, 1]."""
+    template = view.template
+    height = np.where(thickness > 0, thickness, -TUCK)
+    shell = view.proxy + template.directions(view.fit.neutral) * height[:, None]
+    kept = template.faces[(thickness > 0)[template.faces].any(1)]
+    vertices = np.concatenate([view.fit.vertices, shell]).astype(np.float32)
+    faces = np.concatenate([template.skin_faces, kept + len(view.fit.vertices)])
+    _, index = view.depth_of(vertices, faces)
+    drawn = index >= len(template.skin_faces)
+    valid = (view.inside > 0.5) & (view.classes(HAT) < 0.5)
+    wanted = view.hair > 0.5
+    union = ((drawn | wanted) & valid).sum()
+    return float((drawn & wanted & valid).sum() / max(union, 1))
+
+
+def _spread(template, values, trust, sigmas, keep) -> np.ndarray:
+    """Continue trusted values over the grid, coarse to fine; fades to 0 far from any.
+
+    Args:
+        template: gives the wrap-around.
+        values: grid ``[R, C + 1]``.
+        trust: grid in [0, 1].
+        sigmas: of the blurs, in cells, coarse first.
+        keep: weight of the coarser level.
+    """
+    field = np.zeros_like(values)
+    for sigma in sigmas:
+        near = template.blur(trust, sigma)
+        field = (template.blur(values * trust, sigma) + keep * field) / (near + keep)
+    return field
+
+
+def _both_sides(values, trust, share):
+    """Add the mirrored evidence where a side was not seen."""
+    mirrored = trust[:, ::-1] * np.clip(1 - 3 * trust, 0, 1) * share
+    total = trust + mirrored
+    mixed = (values * trust + values[:, ::-1] * mirrored) / np.maximum(total, 1e-6)
+    return mixed, total
+
+
+def _presence(view, evidence, measured) -> np.ndarray:
+    """Signed presence of hair, grid in [-1, 1]: the photo where it shows, else the style."""
+    template = view.template
+    style = np.clip(measured / SPAN, -1, 0) + np.clip(
+        template.outline_distance(measured.ravel()) / SPAN, 0, 1
+    )
+    y = template.image(view.proxy)[..., 1]
+    summit = evidence.known * (y > 0.085)
+    bald_top = (summit * (evidence.presence < 0)).sum() > 0.6 * max(summit.sum(), 1e-6)
+    if bald_top:  # what is left grows below the widest part of the skull
+        style = np.minimum(style, np.clip((0.035 - y) / SPAN, -1, 1))
+    values, trust = _both_sides(evidence.presence - style, evidence.known, 0.6)
+    field = style + _spread(template, values, trust, (9.0, 4.0, 1.2), 0.04)
+    own = np.clip(evidence.known * 1.5, 0, 1)
+    field = field * (1 - own) + evidence.presence * own
+    field = template.blur(field, 0.7)
+    has = field > 0
+    has[-1] = False
+    label, count = ndimage.label(np.concatenate([has[:, :-1]] * 3, axis=1))
+    size = np.bincount(label.ravel(), minlength=count + 1)
+    keep = (size > 0.04 * size[1:].max(initial=1)) & (np.arange(count + 1) > 0)
+    columns = has.shape[1] - 1
+    has = keep[label][:, columns : 2 * columns]
+    has = np.c_[has, has[:, :1]]
+    return np.where(has, np.maximum(field, 0.01), np.minimum(field, -0.01))
+
+
+def _thickness(view, evidence, measured, presence) -> np.ndarray:
+    """Adapt the style's thickness to the outline of the photo's hair, grid, metres."""
+    template = view.template
+    has = presence > 0
+    style = _spread(template, measured, (measured > 0) * 1.0, (6.0, 2.0, 0.8), 1e-3)
+    style = np.where(measured > 0, measured, np.maximum(style, THIN))
+    growth = np.clip(evidence.hull - style, -0.05, 0.07)
+    growth, trust = _both_sides(growth, evidence.sideways * has, 0.3)
+    field = _spread(template, growth, trust, (14.0, 6.0, 1.6), 0.08)
+    seen = (trust > 0.2) & (evidence.hull < 0.98 * REACH)
+    limit = np.quantile(evidence.hull[seen], 0.95) if seen.any() else REACH
+    thickness = np.clip(style + field, THIN, max(limit, 0.01))
+    plain = _spread(template, thickness, has * 1.0, (6.0, 3.0), 1e-3)  # no steps where unseen
+    seen = np.clip(2 * _spread(template, np.ones_like(trust), trust, (3.0,), 0.08), 0, 1)
+    thickness = np.where(has, plain + (thickness - plain) * seen, thickness)
+    for _ in range(2):
+        thickness = template.blur(np.clip(thickness, THIN, REACH), 0.8)
+        thickness = np.minimum(thickness, np.maximum(evidence.hull, THIN))
+    y = template.image(view.proxy)[..., 1]
+    steep = np.interp(y, [-0.06, -0.03], [2.5, 0.5])  # no step at the hairline, none at the nape
+    distance = template.outline_distance(np.where(has, 1.0, -1.0).ravel())
+    inner = np.maximum(distance, 0)
+    thickness = np.minimum(thickness, THIN + steep * inner * (1 + (inner / 0.035) ** 2))
+    thickness = _around_ears(view, thickness)
+    return np.where(has, np.maximum(thickness, THIN), presence * SPAN)
+
+
+def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
+    """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
+    template = view.template
+    height = template.image(template.ear_height)
+    left = np.arange(height.shape[1])[None] > height.shape[1] // 2
+    tips = view.proxy + template.directions(view.fit.neutral) * template.ear_height[:, None]
+    located = view.locate(tips)
+    hair, ear = (
+        template.image(view.sample(image, located)) for image in (view.hair, view.classes(EARS))
+    )
+    depth = template.image(view.sample(view.head_depth.clip(0, 9), located, nearest=True))
+    facing = template.image(located[:, 2]) < depth + 2 * HIDDEN
+    votes = []
+    for side in (~left, left):
+        seen = side & (height > 0.008) & facing
+        shown, covered = (ear * seen).sum(), (hair * seen).sum()
+        certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
+        votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
+    votes = [vote if vote is not None else votes[1 - i] for i, vote in enumerate(votes)]
+    for side, vote in zip((~left, left), votes, strict=True):
+        if vote is None:
+            continue
+        here = side & (height > 0)
+        if vote > 0.3:
+            raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
+            thickness = np.maximum(thickness, template.blur(raised, 0.8))
+        elif vote < -0.3:
+            lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
+            thickness = np.minimum(thickness, template.blur(lowered, 0.8))
+    return thickness

@@ -1,0 +1,124 @@
+"""What the photo says along each ray of the hair template: hair, not hair, or unseen."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from ..render.visibility import visible_faces
+from ..structures import HeadFit, Identity
+from .hair import HairTemplate
+
+MAP_SIZE = 256
+"""Side of the maps that evidence is read from, pixels."""
+
+SKIN = (1, 2, 3, 4, 5, 6, 10, 11, 12, 13)
+EARS, NECK, CLOTH, HAIR, HAT = (7, 8, 9), (14, 15), (16,), (17,), (18,)
+"""Classes of the face parser."""
+
+HIDDEN = 0.004
+"""A point this far behind the head's surface is hidden, metres."""
+
+
+@dataclass(frozen=True)
+class HairView:
+    """The photo around the head, ``MAP_SIZE`` pixels wide.
+
+    Attributes:
+        identity: photo and parsing.
+        fit: the fitted head.
+        template: the hair template.
+    """
+
+    identity: Identity
+    fit: HeadFit
+    template: HairTemplate
+
+    @cached_property
+    def to_map(self) -> np.ndarray:
+        """Photo pixels to map pixels, ``[2, 3]``."""
+        size = self.identity.parsing.probabilities.shape[-1]
+        return self.identity.parsing.photo_to_crop * (MAP_SIZE / size)
+
+    def locate(self, points: np.ndarray) -> np.ndarray:
+        """World ``[..., 3]`` to map column, map row and depth, ``[..., 3]``."""
+        width, height = self.identity.photo.size
+        pixels = self.fit.camera.pixels(points.reshape(-1, 3), width, height)
+        mapped = pixels[:, :2] @ self.to_map[:, :2].T + self.to_map[:, 2]
+        return np.c_[mapped, pixels[:, 2]].reshape(points.shape).astype(np.float32)
+
+    def classes(self, *groups: tuple[int, ...]) -> np.ndarray:
+        """Probability of the classes ``[M, M]``, 0 outside the photo."""
+        picked = self.identity.parsing.probabilities[list(sum(groups, ()))].sum(0)
+        picked = cv2.resize(picked, (MAP_SIZE, MAP_SIZE), interpolation=cv2.INTER_AREA)
+        return picked * self.inside
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """1 where the map shows the photo, ``[M, M]``."""
+        width, height = self.identity.photo.size
+        whole = np.ones((height, width), np.uint8)
+        return cv2.warpAffine(whole, self.to_map, (MAP_SIZE, MAP_SIZE)).astype(np.float32)
+
+    @cached_property
+    def hair(self) -> np.ndarray:
+        """Probability of this head's hair ``[M, M]``: only areas that touch the skull."""
+        hair = self.classes(HAIR)
+        count, label = cv2.connectedComponents((hair > 0.4).astype(np.uint8))
+        rows, columns, cap = self.template.grid
+        skull = self.template.image(self.proxy)[: cap + 4].reshape(-1, 3)
+        touched = self.sample(label.astype(np.float32), self.locate(skull), nearest=True)
+        touched = np.bincount(touched.astype(int), minlength=count) > 3
+        touched[0] = True  # below the threshold: soft edges stay
+        return hair * touched[label]
+
+    @cached_property
+    def proxy(self) -> np.ndarray:
+        """Skull proxy of the fitted head, ``[P, 3]``."""
+        return self.template.proxy_vertices(self.fit.neutral)
+
+    @cached_property
+    def metres_per_pixel(self) -> float:
+        """Of the map, at the depth of the skull."""
+        a, b = self.locate(np.array([[0.0, -0.05, 0], [0.0, 0.05, 0]]))
+        return float(0.1 / np.linalg.norm(a[:2] - b[:2]))
+
+    @cached_property
+    def toward(self) -> np.ndarray:
+        """Cosine between each ray and the direction to the camera, ``[P]``."""
+        view = self.fit.camera.position - self.proxy
+        view /= np.linalg.norm(view, axis=1, keepdims=True)
+        return (view * self.template.directions(self.fit.neutral)).sum(1)
+
+    @cached_property
+    def head_depth(self) -> np.ndarray:
+        """Depth of the bare head ``[M, M]``, metres, infinity beside it."""
+        return self.depth_of(self.fit.vertices, self.template.skin_faces)[0]
+
+    def depth_of(self, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Depth (metres, infinity = empty) and face index of a mesh on the map, ``[M, M]`` each."""
+        located = self.locate(vertices)
+        w = located[:, 2]
+        x, y = located[:, 0] * 2 / MAP_SIZE - 1, 1 - located[:, 1] * 2 / MAP_SIZE
+        clip = np.stack([x * w, y * w, w, w], 1)
+        index = visible_faces(clip, faces, MAP_SIZE, MAP_SIZE)
+        depth = w[faces].mean(1)[index]
+        return np.where(index >= 0, depth, np.inf).astype(np.float32), index
+
+    def sample(
+        self, image: np.ndarray, located: np.ndarray, *, nearest: bool = False
+    ) -> np.ndarray:
+        """Value of a map at ``located [..., 3]``; 0 outside the map."""
+        shape = located.shape[:-1]
+        columns = located[..., 0].reshape(1, -1) - 0.5
+        rows = located[..., 1].reshape(1, -1) - 0.5
+        out = [
+            cv2.remap(
+                image, columns[:, i : i + 32000], rows[:, i : i + 32000],
+                cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_CONSTANT,
+            )
+            for i in range(0, columns.shape[1], 32000)
+        ]  # fmt: skip
+        return np.concatenate(out, 1).reshape(shape)
