@@ -23,10 +23,16 @@ from .shading import (
 from .surface_buffer import SurfaceBuffer, TextureAtlas, resolve_surface
 from .visibility import visible_faces
 
-GLOSS = {"skin": 0.55, "eyes": 3.0, "teeth": 1.0, "tongue": 0.8, "hair": 0.5}
+GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8, "hair": 0.5}
 """Strength of the highlight by part; 0 for others. Eyes get more: their light is a small window."""
 
-ROUGHNESS_LIMIT = {"eyes": (0.25, 0.4)}
+CATCHLIGHT = np.array([0.0, 0.0, 2.0])
+"""Added to the direction of the light for eyes: the lids would hide a light from further above."""
+
+SHELTER = {"teeth": 0.8, "tongue": 0.55}
+"""Share of the light that gets into the mouth, by part; 1 for others."""
+
+ROUGHNESS_LIMIT = {"eyes": (0.2, 0.26)}
 """Range of a part's roughness in these pictures; a sharper catchlight would fall between pixels."""
 
 STUDIO_KEY = ((-0.45, 0.5, 0.85), 0.52, (1.03, 1.0, 0.96))
@@ -68,7 +74,9 @@ class _Scene:
     atlas: TextureAtlas
     alpha_test: AlphaTest | None
     turn_back_faces: np.ndarray  # [P]
-    gloss: np.ndarray  # [P + 1], the last for the background
+    gloss: np.ndarray  # [P]
+    shelter: np.ndarray  # [P]
+    glossy: np.ndarray  # [P], eyes
 
 
 class HeadRenderer:
@@ -131,7 +139,7 @@ class HeadRenderer:
             supersample,
         )
         backdrop = _backdrop(background, height, width)
-        shaded = _lit(surface, camera, light, scene.gloss, backdrop)
+        shaded = _lit(surface, camera, light, scene, backdrop)
         return RenderedHead(
             shaded,
             surface.albedo,
@@ -165,7 +173,9 @@ def _build_scene(geometry: HeadGeometry, appearance: HeadAppearance) -> _Scene:
         _atlas(parts, materials),
         _alpha_test(uv, face_part, materials),
         np.array([p.name != "hair" for p in parts]),
-        np.array([GLOSS.get(p.name, 0.0) for p in parts] + [0.0], np.float32),
+        np.array([GLOSS.get(p.name, 0.0) for p in parts], np.float32),
+        np.array([SHELTER.get(p.name, 1.0) for p in parts], np.float32),
+        np.array([p.name == "eyes" for p in parts]),
     )
 
 
@@ -227,7 +237,7 @@ def _lit(
     surface: SurfaceBuffer,
     camera: Camera,
     light: np.ndarray | None,
-    gloss: np.ndarray,
+    scene: _Scene,
     backdrop: np.ndarray,
 ) -> np.ndarray:
     """The finished picture, sRGB, float32 ``[H, W, 3]``."""
@@ -242,14 +252,17 @@ def _lit(
     scale = camera.projection[1, 1] * height / 2 / np.median(surface.depth[seen])
     openness = ambient_occlusion(surface, scale)
     towards = dominant_direction(light)
+    highlights = np.where(scene.glossy[:, None], towards + CATCHLIGHT, towards)  # [P, 3]
+    highlights /= np.linalg.norm(highlights, axis=1, keepdims=True) + 1e-6
     strength = (diffuse_shading(towards, light) - diffuse_shading(-towards, light)) @ LUMINANCE
     return light_surface(
         surface,
         openness,
         irradiance_coefficients(light),
-        towards,
+        highlights,
         max(0.0, float(strength)),
-        gloss,
+        scene.gloss,
+        scene.shelter,
         _view_rays(camera, height, width),
         backdrop,
     )

@@ -50,6 +50,7 @@ def light_surface(
     towards_light: np.ndarray,
     strength: float,
     gloss: np.ndarray,
+    shelter: np.ndarray,
     view_rays: np.ndarray,
     backdrop: np.ndarray,
 ) -> np.ndarray:
@@ -59,9 +60,10 @@ def light_surface(
         surface: of the view, normals in the camera frame.
         openness: of ``ambient_occlusion``.
         irradiance: ``irradiance_coefficients`` in the camera frame, ``[9, 3]``.
-        towards_light: unit vector to the light of the highlight, camera frame, ``[3]``.
+        towards_light: unit vectors to the light of each part's highlight, camera frame, ``[P, 3]``.
         strength: shading by that light alone.
-        gloss: strength of the highlight by part, ``[P + 1]``, the last for the background.
+        gloss: strength of the highlight by part, ``[P]``.
+        shelter: share of the light that reaches each part, ``[P]``.
         view_rays: camera ray ``(x0, dx, y0, dy)``: the pixel at (row, column) looks along
             ``(x0 + dx column, y0 + dy row, -1)``.
         backdrop: sRGB ``[H, W, 3]``.
@@ -81,6 +83,7 @@ def light_surface(
         packed(towards_light, np.float32),
         np.float32(strength),
         packed(gloss, np.float32),
+        packed(shelter, np.float32),
         packed(view_rays, np.float32),
         SRGB_TABLE,
     )
@@ -109,12 +112,12 @@ def _occlude(depth, normals, offsets, rings, scale, begin, end, openness):
             if z <= 0:
                 continue
             open_share = np.float32(1)
-            nx, ny, nz = normals[row, column]
+            nx, ny, nz = normals[row, column, 0], normals[row, column, 1], normals[row, column, 2]
             for ring in range(rings.shape[0]):
                 reach = np.float32(2.5) * rings[ring, 0]
                 total = np.float32(0)
                 for k in range(offsets.shape[1]):
-                    dx, dy = offsets[ring, k]
+                    dx, dy = offsets[ring, k, 0], offsets[ring, k, 1]
                     x, y = column + dx, row + dy
                     if x < 0 or y < 0 or x >= width or y >= height or depth[y, x] <= 0:
                         continue
@@ -130,7 +133,7 @@ def _occlude(depth, normals, offsets, rings, scale, begin, end, openness):
 @kernel
 def _light(
     albedo, roughness, normals, coverage, part_index, openness, irradiance, towards, strength,
-    gloss, rays, table, begin, end, image,
+    gloss, shelter, rays, table, begin, end, image,
 ):  # fmt: skip
     """Fill rows ``[begin, end)`` of ``image``, which holds the backdrop."""
     top = table.shape[0] - 1
@@ -141,20 +144,26 @@ def _light(
             cover = coverage[row, column]
             if cover <= 0:
                 continue
-            x, y, z = normals[row, column]
-            basis[:] = (
-                0.28209479, 0.48860251 * y, 0.48860251 * z, 0.48860251 * x, 1.09254843 * x * y,
-                1.09254843 * y * z, 0.31539157 * (3 * z * z - 1), 1.09254843 * x * z,
-                0.54627422 * (x * x - y * y),
-            )  # fmt: skip
+            x, y, z = normals[row, column, 0], normals[row, column, 1], normals[row, column, 2]
+            basis[0] = 0.28209479  # the order of shading.sh_basis
+            basis[1] = 0.48860251 * y
+            basis[2] = 0.48860251 * z
+            basis[3] = 0.48860251 * x
+            basis[4] = 1.09254843 * x * y
+            basis[5] = 1.09254843 * y * z
+            basis[6] = 0.31539157 * (3 * z * z - 1)
+            basis[7] = 1.09254843 * x * z
+            basis[8] = 0.54627422 * (x * x - y * y)
+            part = part_index[row, column]
+            lx, ly, lz = towards[part, 0], towards[part, 1], towards[part, 2]
             vx, vy = -(rays[0] + rays[1] * column), -(rays[2] + rays[3] * row)
             length = 1 / np.sqrt(vx * vx + vy * vy + 1)
             vx, vy, vz = vx * length, vy * length, length
-            hx, hy, hz = vx + towards[0], vy + towards[1], vz + towards[2]
+            hx, hy, hz = vx + lx, vy + ly, vz + lz
             length = 1 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
             hx, hy, hz = hx * length, hy * length, hz * length
             n_h = min(max(x * hx + y * hy + z * hz, 0.0), 1.0)
-            n_l = min(max(x * towards[0] + y * towards[1] + z * towards[2], 0.0), 1.0)
+            n_l = min(max(x * lx + y * ly + z * lz, 0.0), 1.0)
             n_v = min(max(x * vx + y * vy + z * vz, 0.05), 1.0)
             v_h = min(max(vx * hx + vy * hy + vz * hz, 0.0), 1.0)
             rough2 = roughness[row, column] ** 2
@@ -163,8 +172,8 @@ def _light(
             k = rough2 / 2
             shine = lobe * 0.25 / ((n_l * (1 - k) + k) * (n_v * (1 - k) + k)) * n_l
             shine *= 0.028 + 0.972 * (1 - v_h) ** 5
-            air = openness[row, column]
-            shine *= gloss[part_index[row, column]] * strength * air
+            air = openness[row, column] * shelter[part]
+            shine *= gloss[part] * strength * air
             peak = np.float32(0)
             for c in range(3):
                 diffuse = np.float32(0)
