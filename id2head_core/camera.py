@@ -56,7 +56,7 @@ def orbit_camera(
     target: tuple[float, float, float] = (0.0, 0.0, 0.0),
     aspect: float = 1.0,
 ) -> Camera:
-    """Camera that looks at ``target`` from ``distance`` metres; ``yaw, pitch, fov_y`` in degrees."""
+    """Camera that looks at ``target`` from ``distance`` (metres); angles in degrees."""
     y, p = np.radians([yaw, pitch])
     backward = np.array([np.sin(y) * np.cos(p), np.sin(p), np.cos(y) * np.cos(p)])
     right = np.array([np.cos(y), 0.0, -np.sin(y)])

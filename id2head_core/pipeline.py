@@ -34,7 +34,8 @@ from .structures import (
     Progress,
 )
 from .template.fit import TemplateFitter
-from .template.hair import HairTemplate, fit_hair
+from .template.hair import HairTemplate
+from .template.hair_fit import fit_hair
 from .template.head_template import HeadTemplate
 
 logger = logging.getLogger(__name__)
@@ -152,12 +153,13 @@ class HeadPipeline:
             steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )
-        for step, gain in run:
+        gain = np.float32(1)
+        for step, gain in run:  # noqa: B007 (the last one is used)
             if step % 5 == 0 and step < steps:
                 yield Progress(
                     "appearance", step, steps, "Matching the identity", clock.left("appearance")
                 )
-        albedo = np.clip(skin.albedo * gain[..., None], 0, 1)
+        albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
         changed = Material(albedo, skin.alpha, skin.roughness)
         yield HeadAppearance({**appearance.materials, "skin": changed})
 

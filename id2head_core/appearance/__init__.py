@@ -1,0 +1,1 @@
+"""Albedo, light and the identity refinement."""

@@ -5,13 +5,14 @@ import numpy as np
 
 from ..expressions import EXPRESSIONS
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
-from ..template.hair import HairTemplate, hair_material, scalp_coverage
+from ..template.hair import HairTemplate, scalp_coverage
 from ..template.head_template import HeadTemplate
 from .completion import complete_skin, paint_mouth, paint_scalp
 from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
 from .eyes import project_eyes
 from .face_regions import FaceRegions, smoothstep
+from .hair_texture import hair_material
 from .photo_projection import luma, project_photo, to_srgb
 from .uv_atlas import UVAtlas
 

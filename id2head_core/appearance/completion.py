@@ -46,9 +46,12 @@ def match_stock(sides, seen, weight, stock, regions: FaceRegions) -> np.ndarray:
     ratio = np.log(np.clip(sides, 0.004, 1)) - np.log(np.clip(stock, 0.004, 1))
     base = np.median(ratio[reference_texels(weight, regions)], axis=0)
     plain = (regions.mouth_distance() > 0.36) & (regions.eye_distance() > 0.33)
-    trust = (seen * plain) ** 2 * atlas.mask
-    field = pull_push(np.clip(ratio - base, -0.7, 0.7).astype(np.float32), trust)
-    field = atlas.blurred(field, 0.018 * atlas.size)
+    trust = (smoothstep(0.5, 1.0, seen) * plain) * atlas.mask
+    difference = ratio - base
+    brightness = np.clip(difference.mean(-1, keepdims=True), -0.45, 0.45)
+    tint = np.clip(difference - difference.mean(-1, keepdims=True), -0.08, 0.08)
+    field = pull_push((brightness + tint).astype(np.float32), trust.astype(np.float32))
+    field = atlas.blurred(field, 0.03 * atlas.size)
     away = np.linalg.norm(regions.position - [0, -0.3, -0.2], axis=-1)
     fade = 1 - smoothstep(1.0, 2.6, away)
     return np.clip(stock * np.exp(base + field * fade[..., None]), 0, 1).astype(np.float32)

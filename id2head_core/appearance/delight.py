@@ -1,17 +1,20 @@
 """Take the light of the photo out of the skin: shading, side shadows, highlights."""
 
-import cv2
 import numpy as np
 
+from ..render.shading import sh_basis
 from .face_regions import FaceRegions, smoothstep
 from .photo_projection import PhotoTexture, luma
-from .spherical_harmonics import sh_basis
+from .uv_atlas import gaussian
 
 SHADING_EXPONENT = 0.6
 """Share of the estimated shading (in log space) that is divided out; 1 also removes real tone."""
 
 SYMMETRY = 0.85
 """Share of the coarse left-right difference in brightness that counts as light."""
+
+HIGHLIGHT_SHARE = 0.75
+"""Share of the estimated specular reflection that is subtracted."""
 
 TARGET_LUMINANCE, EXPOSURE_SHARE = 0.32, 0.35
 """Linear luminance that the reference skin is pulled towards, and how far (in log space)."""
@@ -27,9 +30,10 @@ def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
     Returns:
         float32 ``[S, S, 3]``, linear RGB; meaningful where ``photo.weight`` is high.
     """
-    albedo = photo.colour / _shading(photo, regions)[..., None] ** SHADING_EXPONENT
+    albedo = _remove_highlights(photo.colour, photo.weight, regions)
+    albedo = albedo / _shading(photo, regions)[..., None] ** SHADING_EXPONENT
     albedo = _balance_sides(albedo, photo.weight, regions)
-    albedo = _soften_highlights(albedo, photo.weight, regions)
+    albedo = _soften_peaks(albedo, photo.weight, regions)
     reference = reference_texels(photo.weight, regions)
     level = float(np.median(luma(albedo)[reference]))
     gain = np.clip(TARGET_LUMINANCE / max(level, 1e-3), 0.5, 3.0) ** EXPOSURE_SHARE
@@ -76,29 +80,46 @@ def _balance_sides(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions)
     atlas = regions.atlas
     sigma = 0.035 * atlas.size
     skin = weight * (regions.eye_distance() > 0.3)
-    total = cv2.GaussianBlur(skin, (0, 0), sigma)
+    total = gaussian(skin, sigma)
     log = np.log(np.clip(albedo, 0.004, 1))
-    coarse = cv2.GaussianBlur(log * skin[..., None], (0, 0), sigma)
+    coarse = gaussian(log * skin[..., None], sigma)
     coarse = coarse / np.maximum(total, 1e-3)[..., None]
     trust = smoothstep(0.15, 0.5, np.minimum(total, atlas.mirrored(total)))
     difference = np.clip(coarse - atlas.mirrored(coarse), -1.2, 1.2)
-    correction = cv2.GaussianBlur(difference * trust[..., None], (0, 0), sigma * 0.5)
+    correction = gaussian(difference * trust[..., None], sigma * 0.5)
     return albedo * np.exp(-0.5 * SYMMETRY * correction)
 
 
-def _soften_highlights(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
-    """Compress what is brighter and paler than the skin around it: specular reflection."""
+def _remove_highlights(colour: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
+    """Subtract specular reflection from linear RGB ``[S, S, 3]``.
+
+    Dichromatic reflection (Shafer 1985): what is paler than the skin's own colour is skin plus
+    white light. With the blue-to-red ratio ``k`` of matte skin, the white part is
+    ``(blue - k red) / (1 - k)``.
+    """
     atlas = regions.atlas
+    luminance = luma(colour)
+    chosen = reference_texels(weight, regions)
+    level = float(np.median(luminance[chosen]))
+    matte = chosen & (luminance < level)
+    ratio = float(np.median(colour[matte, 2] / np.maximum(colour[matte, 0], 1e-3)))
+    ratio = min(ratio, 0.85)
+    white = (colour[..., 2] - ratio * colour[..., 0]) / (1 - ratio)
+    white = gaussian(np.clip(white, 0, 0.8 * colour.min(-1)), 0.0015 * atlas.size)
+    skin = weight * smoothstep(0.28, 0.34, regions.eye_distance())
+    skin = skin * (1 - np.clip(regions.lips, 0, 1)) * (1 - 0.7 * regions.beard)
+    skin = skin * smoothstep(0.5, 0.85, luminance / level)
+    return np.clip(colour - HIGHLIGHT_SHARE * (skin * white)[..., None], 0, 1)
+
+
+def _soften_peaks(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
+    """Compress small patches that are brighter than the skin around them."""
+    sigma = 0.05 * regions.atlas.size
+    skin = weight * smoothstep(0.28, 0.34, regions.eye_distance())
+    skin = skin * (1 - np.clip(regions.lips, 0, 1))
     luminance = luma(albedo)
-    skin = weight * (regions.eye_distance() > 0.3) * (1 - np.clip(regions.lips, 0, 1))
-    sigma = 0.05 * atlas.size
-    total = np.maximum(cv2.GaussianBlur(skin, (0, 0), sigma), 1e-3)
-    level = cv2.GaussianBlur(luminance * skin, (0, 0), sigma) / total
-    ratio = luminance / np.maximum(level, 1e-3)
-    chroma = 1 - albedo.min(-1) / np.maximum(albedo.max(-1), 1e-3)
-    usual = cv2.GaussianBlur(chroma * skin, (0, 0), sigma) / total
-    pale = smoothstep(-0.02, 0.12, usual - chroma)
-    excess = np.maximum(ratio - 1.12, 0)
-    compressed = (1.12 + 0.3 * excess) / np.maximum(ratio, 1e-3)
-    factor = np.where(excess > 0, 1 - (1 - compressed) * (0.35 + 0.65 * pale), 1)
+    total = np.maximum(gaussian(skin, sigma), 1e-3)
+    ratio = luminance / np.maximum(gaussian(luminance * skin, sigma) / total, 1e-3)
+    excess = np.maximum(ratio - 1.15, 0)
+    factor = np.where(excess > 0, (1.15 + 0.35 * excess) / np.maximum(ratio, 1e-3), 1)
     return albedo * (1 - skin + skin * factor)[..., None]

@@ -1,10 +1,10 @@
 """Take the photo's expression out of the skin's texture: smile folds and squinting wrinkles."""
 
-import cv2
 import numpy as np
 
 from .face_regions import FaceRegions, smoothstep
 from .photo_projection import luma
+from .uv_atlas import gaussian
 
 
 def soften_folds(
@@ -46,10 +46,10 @@ def soften_folds(
         return albedo
     size = regions.atlas.size
     log = np.log(np.clip(luma(albedo), 0.004, 1))
-    fine = cv2.GaussianBlur(log, (0, 0), 0.0022 * size)
-    coarse = cv2.GaussianBlur(log, (0, 0), 0.028 * size)
+    fine = gaussian(log, 0.0022 * size)
+    coarse = gaussian(log, 0.028 * size)
     fold = np.minimum(fine - coarse, 0)  # only what is darker than its surroundings
-    strength = cv2.GaussianBlur(strength.astype(np.float32), (0, 0), 0.008 * size)
+    strength = gaussian(strength.astype(np.float32), 0.008 * size)
     return np.clip(albedo * np.exp(-strength * fold)[..., None], 0, 1)
 
 

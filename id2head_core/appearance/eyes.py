@@ -5,9 +5,9 @@ import numpy as np
 import torch
 
 from ..render.cpu_rasterizer import CpuRasterizer
-from ..render.normals import smooth_normals
+from ..render.normals import vertex_normals
 from ..structures import HeadFit, HeadPart, Identity
-from .photo_projection import EYES, GLASSES, luma, sample_parsing, sample_photo
+from .photo_projection import EYES, GLASSES, luma, nearest_depth, sample_parsing, sample_photo
 from .uv_atlas import pull_push
 
 
@@ -37,7 +37,16 @@ def project_eyes(
     probabilities = sample_parsing(identity.parsing, columns, rows)
     shown = probabilities[..., list(EYES)].sum(-1) + probabilities[..., list(GLASSES)].sum(-1)
     weight = (mask & (facing > 0.3)) * np.clip((shown - 0.3) / 0.4, 0, 1)
-    weight = weight * (depth < _skin_depth(fit, skin, columns, rows, (width, height)) + 0.001)
+    lids = nearest_depth(
+        fit.camera,
+        skin.vertices,
+        skin.faces,
+        np.where(mask, columns, columns[mask][0]),
+        np.where(mask, rows, rows[mask][0]),
+        (width, height),
+        512,
+    )
+    weight = weight * (depth < lids + 0.0005)
     weight = cv2.GaussianBlur(cv2.erode(weight.astype(np.float32), np.ones((3, 3))), (0, 0), 1.2)
     if weight.sum() < 0.001 * side * side:
         return stock
@@ -59,29 +68,7 @@ def _texels(part: HeadPart, side: int):
     faces = torch.from_numpy(part.faces.astype(np.int64))
     clip = torch.from_numpy(clip.astype(np.float32))
     fragments = rasterizer.rasterize(clip, faces, side, side)
-    normals = smooth_normals(part.vertices, part.faces, part.weld)
+    normals = vertex_normals(part.vertices, part.faces, part.weld)
     values = torch.from_numpy(np.c_[part.vertices, normals].astype(np.float32))
     image = rasterizer.interpolate(values, faces, fragments).numpy()
     return image[..., :3], image[..., 3:], fragments.face_index.numpy() >= 0
-
-
-def _skin_depth(fit: HeadFit, skin: HeadPart, columns, rows, size) -> np.ndarray:
-    """Distance (metres) of the skin seen at photo pixel positions; 99 in the eye openings."""
-    side = 384
-    near = (columns > 0) & (rows > 0)
-    low = np.array([columns[near].min(), rows[near].min()])
-    high = np.array([columns[near].max(), rows[near].max()])
-    scale = side / float((high - low).max() + 1)
-    pixels = fit.camera.pixels(skin.vertices, *size)
-    ndc = (pixels[:, :2] - low) * scale / side * 2 - 1
-    distance = pixels[:, 2:].astype(np.float32)
-    clip = np.c_[ndc[:, 0], -ndc[:, 1], distance[:, 0] / 10, np.ones(len(ndc))]
-    rasterizer = CpuRasterizer()
-    faces = torch.from_numpy(skin.faces.astype(np.int64))
-    fragments = rasterizer.rasterize(torch.from_numpy(clip.astype(np.float32)), faces, side, side)
-    depth = rasterizer.interpolate(torch.from_numpy(distance), faces, fragments)[..., 0].numpy()
-    depth = np.where(fragments.face_index.numpy() >= 0, depth, 99).astype(np.float32)
-    x, y = (columns - low[0]) * scale - 0.5, (rows - low[1]) * scale - 0.5
-    return cv2.remap(
-        depth, x.astype(np.float32), y.astype(np.float32), cv2.INTER_NEAREST, borderValue=99
-    )

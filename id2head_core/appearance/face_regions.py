@@ -1,7 +1,7 @@
 """Named regions of the face in texture space, from the landmarks of the mean head.
 
 Positions are those of the mean head (``x`` to the subject's left, ``y`` up, ``z`` to the front), so
-that a region means the same thing on every fitted head. Soft masks are float32 ``[S, S]`` in [0, 1].
+that a region means the same thing on every fitted head. Soft masks: float32 ``[S, S]`` in [0, 1].
 """
 
 from functools import cached_property

@@ -6,12 +6,13 @@ import cv2
 import numpy as np
 import torch
 
+from ..camera import Camera
 from ..render.cpu_rasterizer import CpuRasterizer
-from ..render.normals import smooth_normals
+from ..render.normals import vertex_normals
 from ..structures import FaceParsing, HeadFit, Identity, Photo
 from ..template.fit import LEFT_EYE, RIGHT_EYE
 from .face_regions import FaceRegions, smoothstep
-from .uv_atlas import UVAtlas
+from .uv_atlas import UVAtlas, gaussian
 
 SKIN = (1, 2, 3, 10, 12, 13)
 """Parser classes of facial skin: skin, brows, nose, lips."""
@@ -56,7 +57,18 @@ def project_photo(
     colour = sample_photo(identity, columns, rows)
     probabilities = sample_parsing(identity.parsing, columns, rows)
     inside = (columns > 2) & (rows > 2) & (columns < width - 2) & (rows < height - 2)
-    visible = depth < _nearest_depth(fit, atlas, columns, rows, (width, height)) + 0.004
+    seen = np.where(atlas.mask, columns, columns[atlas.mask][0])  # off-surface texels project to 0
+    vertices = fit.vertices[atlas.template.skin_vertex]
+    nearest = nearest_depth(
+        fit.camera,
+        vertices,
+        atlas.template.skin_faces,
+        seen,
+        np.where(atlas.mask, rows, rows[atlas.mask][0]),
+        (width, height),
+        640,
+    )
+    visible = depth < nearest + 0.004
     weight = smoothstep(0.15, 0.5, facing) * (visible & inside & atlas.mask)
     weight *= _shows_skin(probabilities, colour, regions)
     return PhotoTexture(colour * atlas.mask[..., None], weight, normal, facing, probabilities)
@@ -65,7 +77,7 @@ def project_photo(
 def _facing(fit: HeadFit, atlas: UVAtlas, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Camera-space normals ``[S, S, 3]`` and their cosine to the view direction ``[S, S]``."""
     template = atlas.template
-    normals = smooth_normals(
+    normals = vertex_normals(
         fit.vertices[template.skin_vertex], template.skin_faces, template.skin_vertex
     )
     normal = atlas.render_image(normals)
@@ -105,21 +117,36 @@ def sample_parsing(parsing: FaceParsing, columns: np.ndarray, rows: np.ndarray) 
     return np.stack(layers, axis=-1)
 
 
-def _nearest_depth(fit, atlas, columns, rows, size) -> np.ndarray:
-    """Distance (metres) of the surface that the camera sees at each pixel position, ``[S, S]``."""
-    template, side = atlas.template, 640
-    vertices = fit.vertices[template.skin_vertex]
-    pixels = fit.camera.pixels(vertices, *size)
-    low, high = pixels[:, :2].min(0), pixels[:, :2].max(0)
-    scale = side / float((high - low).max())
+def nearest_depth(
+    camera: Camera,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    columns: np.ndarray,
+    rows: np.ndarray,
+    size: tuple[int, int],
+    side: int,
+) -> np.ndarray:
+    """Distance (metres) of the surface that the camera sees at photo pixels; 99 where none.
+
+    Args:
+        camera: of the photo.
+        vertices: ``[V, 3]``.
+        faces: ``[F, 3]``.
+        columns: pixel positions, float32 ``[S, S]``.
+        rows: likewise.
+        size: width and height of the photo.
+        side: of the depth image that is drawn around the positions.
+    """
+    low = np.array([columns.min(), rows.min()])
+    scale = side / float(max(columns.max() - low[0], rows.max() - low[1]) + 1)
+    pixels = camera.pixels(vertices, *size)
     ndc = (pixels[:, :2] - low) * scale / side * 2 - 1
-    distance = pixels[:, 2:].astype(np.float32)
-    clip = np.c_[ndc[:, 0], -ndc[:, 1], distance[:, 0] / 10, np.ones(len(ndc))]
-    rasterizer = CpuRasterizer()
-    faces = torch.from_numpy(template.skin_faces.astype(np.int64))
-    fragments = rasterizer.rasterize(torch.from_numpy(clip.astype(np.float32)), faces, side, side)
-    depth = rasterizer.interpolate(torch.from_numpy(distance), faces, fragments)[..., 0].numpy()
-    depth = np.where(fragments.face_index.numpy() >= 0, depth, 99).astype(np.float32)
+    distance = pixels[:, 2]
+    clip = np.c_[ndc * [1, -1] * distance[:, None], 0 * distance, distance].astype(np.float32)
+    fragments = CpuRasterizer().rasterize(
+        torch.from_numpy(clip), torch.from_numpy(faces.astype(np.int64)), side, side
+    )
+    depth = np.minimum(fragments.depth.numpy(), 99).astype(np.float32)
     depth = cv2.dilate(depth, np.ones((3, 3)))  # tolerate half a pixel at silhouettes
     x, y = (columns - low[0]) * scale - 0.5, (rows - low[1]) * scale - 0.5
     return cv2.remap(
@@ -127,9 +154,7 @@ def _nearest_depth(fit, atlas, columns, rows, size) -> np.ndarray:
     )
 
 
-def _shows_skin(
-    probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions
-) -> np.ndarray:
+def _shows_skin(probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions) -> np.ndarray:
     """How surely the photo shows the surface itself, ``[S, S]`` in [0, 1]."""
 
     def share(classes):
@@ -146,7 +171,7 @@ def _shows_skin(
     allowed = smoothstep(0.35, 0.75, allowed)
     radius = max(1, round(atlas.size * 0.006))
     outer = cv2.erode(allowed, np.ones((2 * radius + 1,) * 2))
-    outer = cv2.GaussianBlur(outer, (0, 0), radius)
+    outer = gaussian(outer, radius)
     inner = np.clip(regions.face, 0, 1) * (regions.eye_distance() < 0.42)
     allowed = np.minimum(allowed, outer * (1 - inner) + allowed * inner)
     hole = cv2.dilate(share(MOUTH), np.ones((5, 5))) * (regions.mouth_distance() < 0.55)
@@ -160,7 +185,7 @@ def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions
     darker (or lighter) than the skin around it within a thin structure.
     """
     unit = regions.atlas.size * 0.23  # about the inter-ocular distance in texels
-    luminance = cv2.GaussianBlur(to_srgb(luma(colour)), (0, 0), 1.5)
+    luminance = gaussian(to_srgb(luma(colour)), 1.5)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(unit * 0.3) | 1,) * 2)
     dark = cv2.morphologyEx(luminance, cv2.MORPH_BLACKHAT, kernel)
     frame = smoothstep(0.05, 0.11, dark) * smoothstep(0.2, 0.5, glasses)
@@ -168,7 +193,7 @@ def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions
     brow = (np.abs(regions.y - regions.brow_height + 0.08) < 0.09) & (np.abs(regions.x) < 0.95)
     frame = np.where(keep | (brow & (np.abs(regions.x) > 0.2)), 0, frame)
     frame = cv2.dilate(frame.astype(np.float32), np.ones((round(unit * 0.05) | 1,) * 2))
-    return cv2.GaussianBlur(frame, (0, 0), 2)
+    return gaussian(frame, 2)
 
 
 def photo_crop(photo: Photo, box: np.ndarray) -> np.ndarray:

@@ -73,11 +73,23 @@ class UVAtlas:
 
     def blurred(self, image: np.ndarray, sigma: float) -> np.ndarray:
         """Gaussian blur in texels that does not mix in texels off the surface."""
-        weight = cv2.GaussianBlur(self.mask.astype(np.float32), (0, 0), sigma)
+        weight = gaussian(self.mask.astype(np.float32), sigma)
         masked = image * (self.mask[..., None] if image.ndim == 3 else self.mask)
-        total = cv2.GaussianBlur(masked.astype(np.float32), (0, 0), sigma)
+        total = gaussian(masked.astype(np.float32), sigma)
         weight = np.maximum(weight, 1e-4)
         return total / (weight[..., None] if image.ndim == 3 else weight)
+
+
+def gaussian(image: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of ``[H, W]`` or ``[H, W, C]``; a wide one at a lower resolution."""
+    factor = int(sigma // 3)
+    if factor < 2:
+        return cv2.GaussianBlur(image, (0, 0), sigma)
+    height, width = image.shape[:2]
+    size = (max(1, width // factor), max(1, height // factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def pull_push(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..camera import photo_camera
-from ..structures import HeadFit, Identity
+from ..structures import FaceParsing, HeadFit, Identity
 from .head_template import HeadTemplate
 
 CAMERA_DISTANCE = 1.4
@@ -22,6 +22,13 @@ IDENTITY_WEIGHT = 0.5
 ACTION_WEIGHT = 2.0
 LANDMARK_NOISE = 2.5
 """Loss weights of the two priors, and the factor on the measured landmark deviations."""
+
+OPEN_MOUTH_WEIGHT = 0.35
+"""Factor on the prior of the mouth's actions where the photo shows teeth: a certain smile."""
+
+MOUTH_ACTIONS = ("mouth", "jawOpen", "cheekSquint")
+MOUTH_INTERIOR, LIPS = 11, (12, 13)
+"""Parser classes that tell an open mouth from a closed one."""
 
 CONTOUR = np.arange(0, 33)
 RIGHT_EYE, LEFT_EYE = np.arange(33, 43), np.arange(87, 97)
@@ -62,6 +69,7 @@ class TemplateFitter:
         used = [n for n in names if not n.startswith("eyeLook") and n != "tongueOut"]
         self.used_actions = np.array([names.index(n) for n in used])
         self.action_sigma = np.array([_action_sigma(n) for n in used])  # [A']
+        self.of_mouth = np.array([n.startswith(MOUTH_ACTIONS) for n in used])  # [A']
         self.ties = _left_right_pairs(used)
         vertices, weights = template.landmark_vertices, template.landmark_weights  # [9, 106, 3]
 
@@ -92,9 +100,13 @@ class TemplateFitter:
         centre = landmarks.mean(0)
         target = (landmarks - centre) / scale * [1, -1]  # [106, 2], y up
         spread = face.landmark_spread.reshape(len(landmarks), -1).max(1) / scale
-        starts = [self._solve(target, spread, yaw, 6, pose_only=True) for yaw in (0.0, -0.5, 0.5)]
+        precision = self._prior_precision(_open_mouth(identity.parsing))
+        starts = [
+            self._solve(target, spread, yaw, 6, precision, pose_only=True)
+            for yaw in (0.0, -0.5, 0.5)
+        ]
         state, _ = min(starts, key=lambda start: start[1])
-        state, _ = self._solve(target, spread, 0.0, 14, state=state)
+        state, _ = self._solve(target, spread, 0.0, 14, precision, state=state)
         return self._head_fit(state, landmarks, centre, scale, identity.photo.size)
 
     def keypoints(self, vertices: np.ndarray) -> np.ndarray:
@@ -125,7 +137,7 @@ class TemplateFitter:
         low = int(min(position, len(yaws) - 1.001))
         return low, float(position - low)
 
-    def _solve(self, target, spread, yaw, steps, *, state=None, pose_only=False):
+    def _solve(self, target, spread, yaw, steps, precision, *, state=None, pose_only=False):
         """Gauss-Newton; state = pitch-yaw-roll angles, shift, log focal, identity, actions.
 
         Returns:
@@ -138,7 +150,6 @@ class TemplateFitter:
             state[0] = yaw
             state[5] = np.log(CAMERA_DISTANCE / self.eye_distance)
         state = state.copy()
-        precision = self._prior_precision()
         damping = 1e-3
         for _ in range(steps):
             problem = self._problem(state[0])
@@ -167,13 +178,17 @@ class TemplateFitter:
             state[1] = np.clip(state[1], -0.8, 0.8)
         return state, float((right**2).sum() + state @ precision @ state)
 
-    def _prior_precision(self) -> np.ndarray:
-        """Inverse covariance of the priors, ``[D, D]``; left and right actions are tied."""
+    def _prior_precision(self, open_mouth: float) -> np.ndarray:
+        """Inverse covariance of the priors, ``[D, D]``; left and right actions are tied.
+
+        ``open_mouth`` in [0, 1] loosens the actions of the mouth.
+        """
         count_identity = len(self._identity)
         diagonal = np.zeros(6 + count_identity + len(self._actions))
         diagonal[1] = 0.44  # a weak pull of the pitch to level
         diagonal[6 : 6 + count_identity] = IDENTITY_WEIGHT
-        diagonal[6 + count_identity :] = ACTION_WEIGHT / self.action_sigma**2
+        loosened = 1 - (1 - OPEN_MOUTH_WEIGHT) * open_mouth * self.of_mouth
+        diagonal[6 + count_identity :] = ACTION_WEIGHT * loosened / self.action_sigma**2
         precision = np.diag(diagonal)
         tie = ACTION_WEIGHT / 0.15**2
         for left, right in self.ties + 6 + count_identity:
@@ -247,9 +262,7 @@ class TemplateFitter:
         """The 106 surface points of ``vertices [N, 3]`` that the detector would find at ``yaw``."""
         low, share = self._bin(yaw)
         index, weight = self.template.landmark_vertices, self.template.landmark_weights
-        below, above = (
-            (vertices[index[i]] * weight[i][..., None]).sum(-2) for i in (low, low + 1)
-        )
+        below, above = ((vertices[index[i]] * weight[i][..., None]).sum(-2) for i in (low, low + 1))
         return below * (1 - share) + above * share
 
     def _residual_warp(self, vertices, points, pixels, landmarks, camera, size) -> np.ndarray:
@@ -282,6 +295,13 @@ def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     squared = ((a[:, None] - b[None]) ** 2).sum(-1)
     wide, narrow = 0.028, 0.0112  # metres
     return 0.7 * np.exp(-squared / (2 * wide**2)) + 0.3 * np.exp(-squared / (2 * narrow**2))
+
+
+def _open_mouth(parsing: FaceParsing) -> float:
+    """0 for closed lips, 1 where the photo clearly shows teeth or the inside of the mouth."""
+    interior = float(parsing.probabilities[MOUTH_INTERIOR].sum())
+    lips = float(parsing.probabilities[list(LIPS)].sum())
+    return float(np.clip((interior / max(lips, 1.0) - 0.05) / 0.2, 0, 1))
 
 
 def _action_sigma(name: str) -> float:

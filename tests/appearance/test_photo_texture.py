@@ -1,0 +1,74 @@
+"""De-lighting, symmetry and fold removal on the real atlas with synthetic photos."""
+
+import numpy as np
+import pytest
+
+from id2head_core.appearance.completion import complete_skin
+from id2head_core.appearance.delight import remove_light
+from id2head_core.appearance.expression_removal import soften_folds
+from id2head_core.appearance.face_regions import FaceRegions
+from id2head_core.appearance.photo_projection import PhotoTexture, luma
+from id2head_core.appearance.uv_atlas import UVAtlas
+from id2head_core.render.normals import vertex_normals
+from id2head_core.template.head_template import HeadTemplate
+
+
+@pytest.fixture(scope="module")
+def regions():
+    template = HeadTemplate.load()
+    return FaceRegions(template, UVAtlas(template, 256))
+
+
+def lit_photo(regions, direction):
+    """Grey-brown skin lit from one side, seen everywhere on the face."""
+    template = regions.template
+    normals = vertex_normals(
+        template.mean[template.skin_vertex], template.skin_faces, template.skin_vertex
+    )
+    normal = regions.atlas.render_image(normals)
+    shading = 0.5 + 0.5 * normal @ (np.array(direction) / np.linalg.norm(direction))
+    colour = np.array([0.4, 0.28, 0.2]) * shading[..., None]
+    weight = regions.face * regions.atlas.mask
+    probabilities = np.zeros((*weight.shape, 19), np.float32)
+    return PhotoTexture(
+        colour.astype(np.float32), weight.astype(np.float32), normal, normal[..., 2], probabilities
+    )
+
+
+def test_mirror_of_the_mirror_is_the_image(regions):
+    image = np.where(regions.atlas.mask, regions.x, 0).astype(np.float32)
+    mirrored = regions.atlas.mirrored(image)
+    inside = regions.face > 0.9
+    assert np.abs(mirrored + image)[inside].max() < 0.05  # x changes its sign
+
+
+def test_side_light_is_removed(regions):
+    photo = lit_photo(regions, [1.0, 0.2, 0.6])
+    albedo = remove_light(photo, regions)
+    cheeks = regions.skin_reference & (photo.weight > 0.9) & (np.abs(regions.x) > 0.3)
+    left, right = cheeks & (regions.x > 0), cheeks & (regions.x < 0)
+
+    def imbalance(image):
+        return abs(np.log(luma(image)[left].mean() / luma(image)[right].mean()))
+
+    assert imbalance(albedo) < 0.35 * imbalance(photo.colour)
+
+
+def test_seen_texels_survive_completion(regions):
+    photo = lit_photo(regions, [0, 0, 1])
+    stock = np.full((256, 256, 3), 0.25, np.float32)
+    out = complete_skin(photo.colour, photo.weight, stock, regions)
+    core = (photo.weight > 0.99) & (regions.eye_distance() < 0.8)
+    assert np.abs(out - photo.colour)[core].mean() < 0.02
+    assert np.isfinite(out).all() and (out[regions.atlas.mask] > 0.01).all()
+
+
+def test_folds_fade_only_with_an_expression(regions):
+    names = ("mouthSmileLeft", "mouthSmileRight")
+    albedo = np.full((256, 256, 3), 0.3, np.float32)
+    fold = (np.abs(np.abs(regions.x) - 0.45) < 0.03) & (np.abs(regions.y + 0.8) < 0.3)
+    albedo[fold] *= 0.6
+    still = soften_folds(albedo, names, np.zeros(2), regions)
+    assert np.array_equal(still, albedo)
+    smiling = soften_folds(albedo, names, np.ones(2), regions)
+    assert smiling[fold].mean() > albedo[fold].mean() * 1.05
