@@ -1,6 +1,7 @@
 """The page: layout and wiring. The work behind it is in ``generate.py``."""
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,19 +106,24 @@ def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionF
     """Connect the components with the handlers."""
     photo, accepted, status = page.photo, page.accepted, page.status
     buttons = [page.start, page.stop]
+    waiting: set[str] = set()  # visitors whose run has been asked for and has not started
 
     def accept(choice: PhotoChoice, request: gr.Request):
+        waiting.discard(request.session_hash)
         value, kept = accept_photo(choice, files, request.session_hash)
         return value, kept, {"state": "idle"}, *_idle(interactive=kept is not None)
 
-    def forget():
+    def forget(request: gr.Request):
+        waiting.discard(request.session_hash)
         return None, {"state": "idle"}, *_idle(interactive=False)
 
-    def begin():
-        waiting = {"state": "waiting", "message": "Waiting for a free place…"}
-        return waiting, gr.Button(visible=False), gr.Button(visible=True)
+    def begin(request: gr.Request):
+        waiting.add(request.session_hash)
+        patience = {"state": "waiting", "message": "Waiting for a free place…"}
+        return patience, gr.Button(visible=False), gr.Button(visible=True)
 
     def generate(choice: PhotoChoice, kept: AcceptedPhoto | None, request: gr.Request) -> Iterator:
+        waiting.discard(request.session_hash)
         if kept is None or not kept.path.is_file():
             error = "The photo is gone. Choose it again."
             yield _outputs(page, Update({"state": "error", "error": error}, over=True), None)
@@ -129,13 +135,20 @@ def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionF
         finally:
             run.close()
 
-    def cancelled():
+    def cancelled(request: gr.Request):
+        waiting.discard(request.session_hash)
         return {"state": "idle", "message": "Stopped."}, *_idle()
 
-    def refused():
+    def refused(request: gr.Request):
+        # Gradio calls this for a full queue, but also after a cancelled run.
+        time.sleep(0.5)
+        if request.session_hash not in waiting:
+            return gr.skip(), gr.skip(), gr.skip()
+        waiting.discard(request.session_hash)
         return {"state": "error", "error": BUSY}, *_idle()
 
     def leave(request: gr.Request):
+        waiting.discard(request.session_hash)
         files.close(request.session_hash)
 
     quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

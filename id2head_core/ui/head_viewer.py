@@ -35,4 +35,4 @@ class HeadViewer(ClientComponent):
 
     def postprocess(self, value: str | Path | None) -> FileData | None:
         """Path of a .glb to what the browser fetches."""
-        return None if value is None else FileData(path=str(value), orig_name="id2head.glb")
+        return None if value is None else FileData(path=str(value), orig_name=Path(value).name)

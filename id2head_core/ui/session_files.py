@@ -23,6 +23,10 @@ KEPT_HEADS = 2
 """Heads kept per visitor: the one on screen and the one before, which may still be loading."""
 
 
+HEAD_NAME = "id2head.glb"
+"""Name under which a head is downloaded."""
+
+
 class SessionFiles:
     """Folders by session; thread-safe."""
 
@@ -60,13 +64,14 @@ class SessionFiles:
         return target
 
     def publish_head(self, session: str, glb: Path) -> Path:
-        """Copy a head to a new file that the visitor's browser may fetch; drops the oldest."""
+        """Copy a head to a new place from which the visitor may fetch it; drops the oldest."""
         folder = Path(get_upload_folder()) / "heads" / self._token(session)
         folder.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(folder.glob("*.glb"), key=lambda path: path.stat().st_mtime_ns)
+        earlier = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         for old in earlier[: max(0, len(earlier) + 1 - KEPT_HEADS)]:
-            old.unlink(missing_ok=True)
-        target = folder / f"{secrets.token_hex(8)}.glb"
+            shutil.rmtree(old, ignore_errors=True)
+        target = folder / secrets.token_hex(8) / HEAD_NAME
+        target.parent.mkdir()
         shutil.copyfile(glb, target)
         return target
 

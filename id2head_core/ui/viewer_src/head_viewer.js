@@ -6,10 +6,11 @@ import {
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 
-import { direction, softboxEnvironment, StudioLight } from "./lighting.js";
+import { direction, mirrored, softboxEnvironment, StudioLight } from "./lighting.js";
 import { disposeHead, dressMesh } from "./materials.js";
 
 const GLIDE_MS = 260;
+const CHEST = 0.2; // share of the bust's height below the portrait's frame
 const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export class HeadViewer {
@@ -149,7 +150,7 @@ export class HeadViewer {
     this.#measure(root, meshes);
     if (first) this.resetView();
     this.#pose();
-    this.light.key.shadow.needsUpdate = true;
+    this.#aimSoftbox();
     this.invalidate();
   }
 
@@ -165,13 +166,15 @@ export class HeadViewer {
     this.light.cover(sphere.center, sphere.radius);
   }
 
-  /** Put the camera back in front of the head. */
+  /** Put the camera back in front of the head: a portrait, the cut through the chest out of sight. */
   resetView() {
     if (!this.box) return;
-    const centre = this.box.getCenter(new Vector3()), size = this.box.getSize(new Vector3());
+    const size = this.box.getSize(new Vector3()), centre = this.box.getCenter(new Vector3());
+    const bottom = this.box.min.y + CHEST * size.y;
+    centre.y = (bottom + this.box.max.y) / 2;
     const slope = Math.tan(MathUtils.degToRad(this.camera.fov / 2));
-    const half = Math.max(size.y / 2, size.x / 2 / this.camera.aspect);
-    const distance = (1.08 * half) / slope + size.z / 4;
+    const half = Math.max((this.box.max.y - bottom) / 2, (0.4 * size.x) / this.camera.aspect);
+    const distance = (1.14 * half) / slope + size.z / 4;
     this.controls.target.copy(centre);
     this.camera.position.copy(centre).add(direction(0, 2).multiplyScalar(distance));
     this.camera.near = distance / 50;
@@ -231,15 +234,21 @@ export class HeadViewer {
   /** Change the light: preset, or azimuth and elevation in degrees; intensity (1 = normal). */
   setLight(light) {
     this.light.apply(light);
-    const { azimuth, elevation } = this.light.state;
-    for (const { material } of this.#allMeshes()) {
-      // The softbox follows the key light but stays where an eye can mirror it.
-      material.envMapRotation?.set(
+    this.#aimSoftbox();
+    this.invalidate();
+  }
+
+  /** The softbox in the eyes follows the key light but stays where an eye can mirror it. */
+  #aimSoftbox() {
+    const { azimuth, elevation } = this.light.state, strength = mirrored(this.light.state);
+    for (const { material, userData } of this.#allMeshes()) {
+      if (!material.envMap) continue;
+      material.envMapIntensity = strength * (userData.part === "eye" ? 1 : 0.3);
+      material.envMapRotation.set(
         -MathUtils.degToRad(MathUtils.clamp(elevation, 15, 35)),
         MathUtils.degToRad(MathUtils.clamp(azimuth, -35, 35)), 0, "YXZ",
       );
     }
-    this.invalidate();
   }
 
   /** The current picture over the studio background, as a canvas of the drawing buffer's size. */

@@ -12,7 +12,7 @@ export function mountHeadViewer({ element, props, watch }) {
   const tools = element.querySelector(".viewer-tools");
   const say = (text) => { note.textContent = text; note.hidden = !text; };
 
-  const download = make("a.viewer-download", { id: "download", hidden: true, download: "id2head.glb" }, icon(ICONS.download), "Download .glb");
+  const download = make("a.viewer-download", { id: "download", hidden: true, download: "" }, icon(ICONS.download), "Download .glb");
   const tool = (label, path, onclick) =>
     make("button.viewer-tool", { type: "button", title: label, "aria-label": label, onclick }, icon(path));
   tools.append(

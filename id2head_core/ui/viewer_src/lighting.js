@@ -45,6 +45,7 @@ function probeCoefficients(ambient, fill, towards) {
   return lobe;
 }
 
+/** Key, rim and ambient light of the scene. */
 export class StudioLight {
   constructor(scene) {
     this.key = new DirectionalLight(0xfffaf2, 1);
@@ -99,8 +100,13 @@ export class StudioLight {
     const coefficients = probeCoefficients(state.ambient * k, state.fill * k, soft);
     this.probe.sh.coefficients.forEach((c, i) => c.copy(coefficients[i]));
     this.key.shadow.needsUpdate = true;
-    return towards;
   }
+}
+
+/** How strongly the light shows in what mirrors it, in [0, 1]: nothing when it comes from behind. */
+export function mirrored({ azimuth, elevation, key, intensity }) {
+  const ahead = Math.max(0, direction(azimuth, elevation).z);
+  return Math.min(1.2, intensity * (key > 0 ? 0.2 + 0.8 * ahead : 0.35));
 }
 
 /** A dark room with one softbox ahead and a weak strip: what wet eyes mirror. */
@@ -114,8 +120,8 @@ export function softboxEnvironment(renderer) {
     mesh.lookAt(0, 0, 0);
     room.add(mesh);
   };
-  panel(2.2, 2.2, 0, 0, 5, 26);
-  panel(0.8, 3.5, -4.6, 0.6, 2.4, 4);
+  panel(0.9, 0.9, 0, 0, 5, 22); // small: it shall be mirrored, not light the white of the eye
+  panel(0.4, 2.5, -4.6, 0.6, 2.4, 3);
   const generator = new PMREMGenerator(renderer);
   const target = generator.fromScene(room, 0, 0.1, 20);
   generator.dispose();

@@ -11,7 +11,7 @@ export function partOf(mesh) {
 function wetEyes({ name, color, map, alphaTest, transparent, side }, environment) {
   return new MeshPhysicalMaterial({
     name, color, map, alphaTest, transparent, side, roughness: 0.35, metalness: 0, clearcoat: 1,
-    clearcoatRoughness: 0.02, envMap: environment, envMapIntensity: 0.9,
+    clearcoatRoughness: 0.02, envMap: environment,
   });
 }
 
@@ -28,7 +28,7 @@ export function dressMesh(mesh, environment, anisotropy) {
   const material = mesh.material;
   for (const texture of [material.map, material.alphaMap]) if (texture) texture.anisotropy = anisotropy;
   if (part === "teeth" || part === "tongue") {
-    Object.assign(material, { envMap: environment, envMapIntensity: 0.25, roughness: 0.3 });
+    Object.assign(material, { envMap: environment, roughness: 0.3 });
   }
   if (material.alphaTest > 0) {
     material.alphaToCoverage = true; // soft edges of strands without sorting

@@ -1,0 +1,76 @@
+"""The app as it is, with its real pipeline and weights: from an example photo to the download."""
+
+import pygltflib
+import pytest
+
+from id2head_core.expressions import EXPRESSIONS
+from id2head_core.ui.light_picker import PRESETS
+from tests.browser.conftest import changed_pixels
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def visitor(chromium, real_site):
+    """A visitor whose head was made from the first example."""
+    from tests.browser.conftest import Visit
+
+    visitor = Visit(chromium, real_site[0]).open()
+    visitor.page.click("[data-example=astronaut]")
+    visitor.generate()
+    visitor.wait_head()
+    yield visitor
+    visitor.context.close()
+
+
+def test_head_appears(visitor):
+    picture = visitor.pixels()
+    visitor.page.evaluate("() => { id2head.viewer.root.visible = false }")
+    empty = visitor.pixels()
+    visitor.page.evaluate("() => { id2head.viewer.root.visible = true }")
+    assert changed_pixels(picture, empty) > 0.15 * picture[..., 0].size
+    assert not visitor.errors
+
+
+def test_every_expression_moves_the_face(visitor):
+    neutral = visitor.pixels()
+    visitor.requests.clear()
+    for name in EXPRESSIONS:
+        slider = visitor.page.locator("#expression-" + name.lower().replace(" ", "-"))
+        slider.focus()
+        visitor.page.keyboard.press("End")
+        visitor.settle()
+        moved = changed_pixels(neutral, visitor.pixels())
+        assert moved > 300, f"{name} changed {moved} pixels"
+        visitor.page.keyboard.press("Home")
+        visitor.settle()
+    assert changed_pixels(neutral, visitor.pixels()) < 50
+    assert visitor.requests == []
+
+
+def test_every_light_shades_the_face(visitor):
+    pictures = {}
+    for preset in PRESETS:
+        visitor.page.click(f"[data-preset={preset}]")
+        visitor.settle()
+        pictures[preset] = visitor.pixels()
+    visitor.page.click("[data-preset=front]")
+    names = sorted(PRESETS)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            assert changed_pixels(pictures[first], pictures[second]) > 5000, (first, second)
+
+
+def test_download_has_13_morph_targets(visitor, tmp_path):
+    with visitor.page.expect_download() as waiting:
+        visitor.page.click("#download")
+    waiting.value.save_as(tmp_path / "head.glb")
+    head = pygltflib.GLTF2().load(str(tmp_path / "head.glb"))
+    assert head.meshes[0].extras["targetNames"] == list(EXPRESSIONS)
+
+
+def test_picture_without_a_face_is_refused(visit, real_site, photo):
+    landscape = visit(real_site[0])
+    landscape.upload(photo((90, 140, 200)))
+    landscape.generate(until="error")
+    assert "face" in landscape.text(".run-error").lower()
