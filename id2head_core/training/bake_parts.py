@@ -15,16 +15,28 @@ FIT_SCALE = {
 }
 """Vertices and their distance (decimetres) that a proxy's offsets were authored at, per axis."""
 
-TEETH_SETBACK = 0.035
-"""Decimetres; keeps the front teeth behind closed lips."""
+TEETH_SETBACK, TEETH_NARROWING = 0.042, 0.95
+"""Decimetres back, and a factor across: the teeth stay behind closed lips."""
+
+TONGUE_SHIFT = (0.0, -0.02, -0.09)
+"""Decimetres; the tip stays behind the teeth, and an open mouth shows more than the tongue."""
+
+BROW_LIFT, BROW_TURN = 0.010, 4.5
+"""Decimetres up, and degrees that the inner ends are raised: the authored brows look stern."""
 
 EYE_RINGS = (0, 7, 12, 17, 20, 22.5, 25, 30, 37, 45, 54, 64, 75, 88, 102)
 """Polar angles of the eyeball's rings, degrees from the gaze; the limbus is near 23."""
 
 EYE_SEGMENTS = 28
 
-EYE_UV_ANGLE = 102.0
-"""Polar angle at the rim of an eye's island of the texture, degrees."""
+EYE_ISLANDS = ((0.292, 0.292), (0.708, 0.708))
+"""Centres of the right and the left eye's discs in the eyes' texture."""
+
+EYE_UV_POWER = 0.7
+"""Below 1 gives the iris more texels than the back of the eye."""
+
+EYE_DISC = 0.285
+"""Radius of a disc, as a share of the texture."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,6 @@ def read_proxies(makehuman: Path) -> dict[str, Proxy]:
     names = {
         "teeth": "teeth/Teeth_Base/Teeth_Base",
         "tongue": "tongue/tongue01/tongue01",
-        "lashes": "eyelashes/eyelashes02/eyelashes02",
         "brows": "eyebrows/eyebrow001/eyebrow001",
     }
     return {part: read_proxy(folder / f"{name}.json") for part, name in names.items()}
@@ -68,12 +79,25 @@ def bound_parts(mesh: BaseMesh, bust: Bust, proxies: dict[str, Proxy]) -> dict[s
     """Bind the parts to the template's vertices."""
     parts = {"eyes": _eyes(mesh, bust)}
     for name, proxy in proxies.items():
-        offset = proxy.offset.copy()
-        if name == "teeth":
-            offset[:, 2] -= TEETH_SETBACK
+        offset = proxy.offset + _adjustment(name, proxy, mesh)
         scale = {"teeth": "teeth", "brows": "brows"}.get(name, "skull")
         parts[name] = _from_proxy(proxy, offset, bust, FIT_SCALE[scale])
     return parts
+
+
+def _adjustment(name: str, proxy: Proxy, mesh: BaseMesh) -> np.ndarray:
+    """What we change in a part's shape, ``[P, 3]``, decimetres on the base mesh."""
+    bound = (mesh.vertices[proxy.reference] * proxy.weight[..., None]).sum(1) + proxy.offset
+    change = np.zeros_like(bound)
+    if name == "teeth":
+        change[:, 0] = (TEETH_NARROWING - 1) * bound[:, 0]
+        change[:, 2] = -TEETH_SETBACK
+    if name == "tongue":
+        change[:] = TONGUE_SHIFT
+    if name == "brows":
+        centre = np.abs(bound[:, 0]).mean()
+        change[:, 1] = BROW_LIFT - np.radians(BROW_TURN) * (np.abs(bound[:, 0]) - centre)
+    return change
 
 
 def _from_proxy(proxy: Proxy, offset, bust: Bust, scale) -> Part:
@@ -97,8 +121,7 @@ def _from_proxy(proxy: Proxy, offset, bust: Bust, scale) -> Part:
 def _eyes(mesh: BaseMesh, bust: Bust) -> Part:
     """Two spheres around the base mesh's eye helpers; the subject's right eye comes first.
 
-    Texture: the right eye's island is the left half of the picture, each an azimuthal picture
-    of the eye as seen from the front.
+    Texture: two discs on the diagonal, each the eye as seen from the front.
     """
     faces, directions, flat = _eyeball()
     pieces = []
@@ -115,7 +138,7 @@ def _eyes(mesh: BaseMesh, bust: Bust) -> Part:
         second = equator[opposite.argmin()]
         reference = np.tile([first, second, first], (len(directions), 1))
         weight = np.tile([0.5, 0.5, 0.0], (len(directions), 1))
-        uv = (flat * [1, -1] * 0.49 + 0.5) * [0.5, 1] + [0.5 * eye, 0]
+        uv = EYE_ISLANDS[eye] + EYE_DISC * flat * [1, -1]
         pieces.append((faces + eye * len(directions), uv, reference, weight, directions * radius))
     extent = []
     for axis in range(3):  # the eyes' own size scales their offsets
@@ -134,6 +157,11 @@ def _eyes(mesh: BaseMesh, bust: Bust) -> Part:
     )
 
 
+def disc_radius(polar: float) -> float:
+    """Distance from the centre of an eye's disc, [0, 1], of a polar angle in degrees."""
+    return (polar / EYE_RINGS[-1]) ** EYE_UV_POWER
+
+
 def _eyeball() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Faces, unit directions ``[P, 3]`` and azimuthal coordinates ``[P, 2]`` of one eyeball."""
     turn = 2 * np.pi * np.arange(EYE_SEGMENTS) / EYE_SEGMENTS
@@ -143,7 +171,7 @@ def _eyeball() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for angle in turn:
             side = np.array([np.cos(angle), np.sin(angle)])
             directions.append([*(side * np.sin(polar)), np.cos(polar)])
-            flat.append(side * ring / EYE_UV_ANGLE)
+            flat.append(side * disc_radius(ring))
     after = np.roll(np.arange(EYE_SEGMENTS), -1)
     here = np.arange(EYE_SEGMENTS)
     faces = [np.stack([np.zeros_like(here), 1 + here, 1 + after], 1)]
