@@ -2,7 +2,7 @@
 
 Every array with an expression axis, every morph target and every slider follows ``EXPRESSIONS``.
 The weights refer to the 52 facial actions of the head template; the sides are written out by
-``_both``. Values above 1 extrapolate the linear action on purpose.
+``_both``. Values above 1 or below 0 extrapolate the linear action on purpose.
 """
 
 NEUTRAL = "neutral"
@@ -21,30 +21,35 @@ def _both(**weights: float) -> dict[str, float]:
 
 ACTION_WEIGHTS: dict[str, dict[str, float]] = {
     "Angry": _both(
-        browDown_=1.0, eyeSquint_=0.35, noseSneer_=0.45, mouthFrown_=0.55, mouthPress_=0.5,
-        jawForward=0.25, cheekSquint_=0.2, mouthShrugLower=0.25,
+        browDown_=1.2, eyeSquint_=0.5, noseSneer_=0.9, cheekSquint_=0.25, mouthUpperUp_=0.35,
+        mouthLowerDown_=0.45, mouthFrown_=0.45, mouthStretch_=0.25, jawForward=0.3,
     ),
-    "Brow Raised": _both(browInnerUp=1.5, browOuterUp_=0.7, eyeWide_=0.35),
-    "Lips Down": _both(mouthFrown_=1.0, mouthLowerDown_=0.25, mouthShrugLower=0.55, browInnerUp=0.15),
+    "Brow Raised": _both(browInnerUp=1.25, browOuterUp_=1.0, eyeWide_=0.5),
+    "Lips Down": _both(
+        mouthFrown_=1.1, mouthLowerDown_=0.25, mouthShrugLower=0.55, browInnerUp=0.25
+    ),
     "Squeeze": _both(
-        eyeBlink_=0.9, eyeSquint_=1.0, cheekSquint_=1.0, browDown_=1.0, noseSneer_=0.8,
-        mouthPucker=0.5, mouthPress_=0.5,
+        eyeBlink_=0.9, eyeSquint_=1.0, cheekSquint_=1.0, browDown_=0.85, noseSneer_=0.7,
+        mouthPucker=0.6, mouthPress_=0.4,
     ),
-    "Brow Lowerer": _both(browDown_=1.0, eyeSquint_=0.15),
+    "Brow Lowerer": _both(browDown_=1.15, eyeSquint_=0.1),
     "Cheeks Puffed": _both(cheekPuff=1.3, mouthPress_=0.35, mouthPucker=0.25),
     "Mouth Stretch": _both(
-        jawOpen=1.0, mouthStretch_=0.5, mouthLowerDown_=0.3, mouthUpperUp_=0.35, eyeWide_=0.1
+        jawOpen=1.0, mouthStretch_=0.5, mouthLowerDown_=0.3, mouthUpperUp_=0.4, eyeWide_=0.15
     ),
     "Dimpler": _both(mouthDimple_=1.3, mouthSmile_=0.15, mouthPress_=0.6, mouthStretch_=0.15),
     "Grin": _both(
-        mouthSmile_=1.0, mouthUpperUp_=0.45, mouthLowerDown_=0.6, mouthStretch_=0.35, jawOpen=0.05,
-        cheekSquint_=0.6, eyeSquint_=0.2,
+        mouthSmile_=0.95, mouthUpperUp_=0.5, mouthLowerDown_=0.6, mouthStretch_=0.25, jawOpen=0.05,
+        cheekSquint_=0.5, eyeSquint_=0.25,
     ),
-    "Lip Roll": _both(mouthRollUpper=1.0, mouthRollLower=1.25, mouthPress_=0.5, mouthClose=0.1),
+    "Lip Roll": _both(mouthRollUpper=1.0, mouthRollLower=1.4, mouthPress_=0.5, mouthClose=0.1),
     "Neutral Open": _both(jawOpen=0.45),
     "Eyes Closed": _both(eyeBlink_=1.0),
-    "Nose Down": _both(noseSneer_=1.0, browDown_=0.45, cheekSquint_=0.5, mouthUpperUp_=0.25, eyeSquint_=0.25),
-}
+    "Nose Down": _both(
+        noseSneer_=-1.1, mouthUpperUp_=-0.5, jawOpen=0.16, mouthClose=0.16, mouthFrown_=0.15,
+        browInnerUp=0.3, cheekSquint_=-0.3,
+    ),
+}  # fmt: skip
 """Action weights of each expression, in the order that is used everywhere."""
 
 EXPRESSIONS: tuple[str, ...] = tuple(ACTION_WEIGHTS)
