@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from ..structures import HairFit, HeadFit, Identity, Material
-from ..template.hair import HairTemplate, clumps, shell_height
-from ..template.hair_view import HIDDEN, HairView
+from ..template.hair import HairTemplate, shell_height
+from ..template.hair_view import HIDDEN, HairView, curliness
 
 ROUGHNESS = 0.55
+"""Of straight hair; curls scatter more."""
 
 STRAND = 0.0011
 """Width of a visible strand, metres."""
@@ -20,7 +21,10 @@ STRAND = 0.0011
 FRAY = 0.007
 """How far strands run out at the outline, metres."""
 
-DELIGHT = 0.5
+CROPPED = 0.009
+"""Hair nowhere thicker than this is painted as stubble, metres."""
+
+DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -44,9 +48,10 @@ def hair_material(
     view = HairView(identity, fit, template)
     sheet = _Sheet(template, hair, fit, size)
     photo, trust = _project(view, sheet)
-    strands = _strands(sheet, curliness(view))
+    curl = curliness(view)
+    strands = _strands(sheet, curl)
     albedo = _paint(photo, trust, strands, hair.colour, template, sheet)
-    return Material(albedo, _alpha(view, sheet, strands), ROUGHNESS)
+    return Material(albedo, _alpha(sheet, strands), ROUGHNESS + 0.2 * curl)
 
 
 class _Sheet:
@@ -55,9 +60,11 @@ class _Sheet:
     Attributes:
         position: float32 ``[S, S, 3]``, metres.
         normal: float32 ``[S, S, 3]``, unit.
+        relief: float32 ``[S, S]``, -1 between the locks to 1 on them.
         outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
         texel: metres per texel, across (``[S, 1]``).
         faces: of the shell, and ``vertices``.
+        cropped: stubble, not locks.
     """
 
     def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
@@ -65,6 +72,7 @@ class _Sheet:
         height = shell_height(template, hair.thickness)
         vertices = template.proxy_vertices(fit.neutral)
         vertices = vertices + template.directions(fit.neutral) * height[:, None]
+        self.cropped = hair.thickness.max() < CROPPED
         self.vertices = vertices.astype(np.float32)
         self.faces = template.faces[(height[template.faces] > 0).any(1)]
         grid = template.image(self.vertices)
@@ -75,6 +83,9 @@ class _Sheet:
         normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
         self.normal = self.upsample(normal)
         self.normal /= np.linalg.norm(self.normal, axis=-1, keepdims=True) + 1e-9
+        image = template.image(np.maximum(hair.thickness, 0))
+        relief = np.clip((image - template.blur(image, 1.5)) / 0.002, -1, 1)
+        self.relief = self.upsample(relief)
         self.outline = self.upsample(template.outline_distance(hair.thickness))
         around = np.linalg.norm(np.diff(grid, axis=1), axis=-1).sum(1)  # [R]
         self.texel = self.upsample(np.repeat(around[:, None], 2, 1))[:, :1] / size
@@ -123,39 +134,21 @@ def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
     return linear[colour], trust.astype(np.float32)
 
 
-def curliness(view: HairView) -> float:
-    """0 for straight hair, 1 for curls: how little the photo's hair has one direction locally.
-
-    Coherence of the structure tensor (Bigun & Granlund 1987), weighted by gradient energy.
-    """
-    size = view.identity.parsing.probabilities.shape[-1]
-    matrix = view.identity.parsing.photo_to_crop
-    crop = cv2.warpAffine(view.identity.photo.pixels, matrix, (size, size), flags=cv2.INTER_AREA)
-    log = np.log(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) + 8)
-    hair = (cv2.resize(view.hair, (size, size)) > 0.7).astype(np.uint8)
-    hair = cv2.erode(hair, np.ones((9, 9), np.uint8))
-    dx, dy = cv2.Sobel(log, cv2.CV_32F, 1, 0), cv2.Sobel(log, cv2.CV_32F, 0, 1)
-    xx, xy, yy = (cv2.GaussianBlur(p, (0, 0), 6.0) for p in (dx * dx, dx * dy, dy * dy))
-    energy = (xx + yy) * hair
-    if energy.sum() < 1e-3:
-        return 0.3
-    coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-6)
-    mean = float((coherence * energy).sum() / energy.sum())
-    return float(np.clip((0.62 - mean) / 0.22, 0, 1))
-
-
 def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
     """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
     generator = np.random.default_rng(11)
+    if sheet.cropped:
+        return _metric(sheet, generator, STRAND, 1.5)
     straight = 0.8 * _metric(sheet, generator, STRAND, 60) + 0.5 * _metric(
         sheet, generator, 4 * STRAND, 90
     )
-    if curl > 0:
-        curls = 0.7 * _metric(sheet, generator, 1.5 * STRAND, 2.5) + 0.6 * _metric(
-            sheet, generator, 5 * STRAND, 1.5
+    if curl > 0.5:
+        tufts = 0.7 * _metric(sheet, generator, 2 * STRAND, 2.0) + 0.7 * _metric(
+            sheet, generator, 6 * STRAND, 1.4
         )
-        straight = np.sqrt(1 - curl) * straight + np.sqrt(curl) * curls
-    return _wavy(straight, generator)
+        share = curl - 0.5
+        straight = np.sqrt(1 - share) * straight + np.sqrt(share) * tufts
+    return _wavy(straight, generator, curl)
 
 
 def _metric(sheet: _Sheet, generator, width: float, aspect: float) -> np.ndarray:
@@ -191,11 +184,13 @@ def _stretched(generator, rows: int, columns: int, width: float, length: float) 
     return noise / max(noise.std(), 1e-6)
 
 
-def _wavy(image: np.ndarray, generator) -> np.ndarray:
-    """Let the strands wander sideways by a few millimetres, more towards the ends."""
+def _wavy(image: np.ndarray, generator, curl: float) -> np.ndarray:
+    """Let the strands wander sideways, more towards the ends; waves of curly hair are shorter."""
     size = len(image)
-    drift = _stretched(generator, size, size, size / 14, size / 5)
-    drift *= (0.009 * size * np.linspace(0.3, 1, size, dtype=np.float32))[:, None]
+    ends = np.linspace(0.3, 1, size, dtype=np.float32)[:, None]
+    drift = 0.009 * size * ends * _stretched(generator, size, size, size / 14, size / 5)
+    if curl > 0.1:
+        drift += 0.012 * curl * size * _stretched(generator, size, size, size / 40, size / 24)
     u, v = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
     return cv2.remap(image, u + drift, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
@@ -228,19 +223,23 @@ def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
     up = (sheet.size, sheet.size)
     slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
     slow_light = cv2.resize((DELIGHT * light).astype(np.float32), up)[..., None]
-    seen = np.clip(log - slow_light, -6, 0)
+    seen = log - slow_light
+    above = np.maximum((seen - target) @ LUMA - 0.3, 0)[..., None]
+    seen = np.clip(seen - 0.55 * above, -6, 0)  # highlights belong to the light
     detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
-    valleys = sheet.upsample(clumps(template))[..., None]
+    valleys = sheet.relief[..., None]
     ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
-    made = target + slow_target + contrast * strands[..., None] + 0.10 * valleys + np.log(ends)
+    if sheet.cropped:
+        contrast *= 0.5
+    made = target + slow_target + contrast * strands[..., None] + 0.12 * valleys + np.log(ends)
     share = cv2.GaussianBlur(trust, (0, 0), 5.0)
     share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
     share = (share * share * (3 - 2 * share))[..., None]
     return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
 
 
-def _alpha(view: HairView, sheet: _Sheet, strands: np.ndarray) -> np.ndarray:
+def _alpha(sheet: _Sheet, strands: np.ndarray) -> np.ndarray:
     """Cut-out ``[S, S]``: strands of different lengths around the outline."""
     edge = sheet.outline + FRAY * (0.45 * strands - 0.15)
     return np.clip(0.5 + edge / 0.003, 0, 1).astype(np.float32)

@@ -112,10 +112,23 @@ class HairTemplate:
         """Per-vertex ``[P, ...]`` as a grid ``[R, C + 1, ...]``."""
         return values.reshape(*self.grid[:2], *values.shape[1:])
 
-    def blur(self, image: np.ndarray, sigma: float | tuple[float, float]) -> np.ndarray:
-        """Gaussian blur of a grid ``[R, C + 1]`` in cells; columns wrap around."""
-        blurred = ndimage.gaussian_filter(image[:, :-1], sigma, mode=("nearest", "wrap"))
-        return np.concatenate([blurred, blurred[:, :1]], axis=1)
+    def blur(self, image: np.ndarray, sigma: float) -> np.ndarray:
+        """Gaussian blur of a grid ``[R, C + 1]``, ``sigma`` in cells as wide as at the equator.
+
+        Columns wrap around; at the crown rows continue on the other side.
+        """
+        body = np.asarray(image[:, :-1], np.float32)
+        columns, cap = body.shape[1], self.grid[2]
+        reach = min(len(body) - 1, int(4 * sigma) + 1)
+        across = np.roll(body[1 : reach + 1][::-1], columns // 2, axis=1)
+        body = np.concatenate([across, body])
+        body = ndimage.gaussian_filter1d(body, sigma, axis=0, mode="nearest")[reach:]
+        widths = sigma / np.sin(np.linspace(0, np.pi / 2, cap)).clip(0.05)
+        for row in range(cap - 1):
+            width = min(widths[row], columns / 4)
+            body[row] = ndimage.gaussian_filter1d(body[row], width, mode="wrap")
+        body[cap - 1 :] = ndimage.gaussian_filter1d(body[cap - 1 :], sigma, axis=1, mode="wrap")
+        return np.concatenate([body, body[:, :1]], axis=1)
 
     def outline_distance(self, thickness: np.ndarray) -> np.ndarray:
         """Signed distance to the outline of the hair, metres, > 0 inside, grid ``[R, C + 1]``."""
@@ -130,16 +143,22 @@ class HairTemplate:
         return self.blur(np.c_[signed, signed[:, :1]], 0.8).astype(np.float32)
 
 
-def clumps(template: HairTemplate) -> np.ndarray:
-    """Relief of the locks, ``[R, C + 1]``, zero mean, about -1 to 1, stretched along the strands."""
-    rows, columns, cap = template.grid
+def lock_relief(template: HairTemplate, curl: float) -> np.ndarray:
+    """Relief of the locks, grid ``[R, C + 1]``, zero mean, about -1 to 1.
+
+    Args:
+        template: gives the grid.
+        curl: 0 = locks stretched along the strands, 1 = round tufts.
+    """
+    rows, columns, _ = template.grid
     generator = np.random.default_rng(7)
     relief = np.zeros((rows, columns - 1))
-    for width, length, share in ((1.1, 7.0, 0.6), (2.4, 12.0, 0.6)):
+    for width, length, share in ((1.1, 7.0, 1 - curl), (2.4, 12.0, 1 - curl), (1.3, 1.6, curl)):
         noise = generator.standard_normal((rows + 40, columns - 1))
         noise = ndimage.gaussian_filter(noise, (length, width), mode=("nearest", "wrap"))
         relief += share * (noise / noise.std())[20:-20]
-    relief *= np.clip((np.arange(rows)[:, None] - 4) / 20, 0, 1)  # columns are narrow at the crown
+    # columns are narrow at the crown
+    relief *= np.clip((np.arange(rows)[:, None] - 4) / 20, 0, 1)
     return np.clip(np.c_[relief, relief[:, :1]] / 2, -1, 1)
 
 
@@ -186,15 +205,14 @@ def hair_part(
 
 
 def shell_height(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:
-    """Height of the shell above the proxy ``[P]``: relief on the hair, strands, then the rim."""
+    """Height of the shell above the proxy ``[P]``: the hair, its last strands, then the rim."""
     image = template.image(thickness)
     has = image > 0
     wide = np.pad(has[:, :-1], ((0, 0), (2, 2)), "wrap")
     ring = ndimage.binary_dilation(wide, np.ones((3, 3)))[:, 2:-2]
     ring = np.c_[ring, ring[:, :1]] & ~template.image(template.free)
     ring[-1] = False
-    relief = clumps(template) * np.minimum(0.0025, 0.2 * np.maximum(image, 0))
-    height = np.where(has, image + relief + 0.001, np.where(ring, FRINGE_LIFT, -TUCK))
+    height = np.where(has, image + 0.001, np.where(ring, FRINGE_LIFT, -TUCK))
     height[0] = height[0].mean()
     return height.ravel().astype(np.float32)
 

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..structures import HairFit, HeadFit, Identity
-from .hair import BALD, TUCK, HairTemplate
-from .hair_view import CLOTH, EARS, HAIR, HAT, HIDDEN, NECK, SKIN, HairView
+from .hair import BALD, HairTemplate, lock_relief
+from .hair_style import choose_style
+from .hair_view import CLOTH, EARS, HAT, HIDDEN, NECK, SKIN, HairView, curliness
 
 REACH = 0.17
 """Longest hair outside the skin, metres."""
@@ -28,14 +29,17 @@ THIN = 0.002
 SPAN = 0.03
 """Distance from the outline at which presence saturates, metres."""
 
+FRONT = 0.024
+"""Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
+
+CROPPED = 0.006
+"""Hair with less volume than this lies on the skull: a buzz cut, or tied back; metres."""
+
 BALD_SHARE = 0.05
 """Share of the skull's visible rays with hair, below which a head counts as bald."""
 
 DARKEST = (0.012, 0.010, 0.009)
 """Black hair in any light, linear RGB."""
-
-LONG = ("bob01", "bob02", "braid01", "long01", "ponytail01")
-"""Styles that are rare on men."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,12 @@ class _Evidence:
     sideways: np.ndarray
     presence: np.ndarray
     known: np.ndarray
+
+    @property
+    def volume(self) -> float:
+        """Mean thickness at the outline, metres; small where hardly any outline was seen."""
+        trust = self.sideways.sum()
+        return float(((self.hull * self.sideways).sum() + 60 * THIN) / (trust + 60))
 
 
 def fit_hair(template: HairTemplate, identity: Identity, fit: HeadFit) -> HairFit:
@@ -99,11 +109,11 @@ def hair_colour(view: HairView, evidence: _Evidence) -> np.ndarray:
     )
     colours = (crop[inner] / 255.0) ** 2.2
     luma = colours @ [0.2126, 0.7152, 0.0722]
-    trust = evidence.sideways
-    volume = (evidence.hull * trust).sum() / max(trust.sum(), 1e-6)
-    low, high = (0.25, 0.75) if volume > 0.008 else (0.05, 0.4)
+    cropped = evidence.volume < CROPPED
+    low, high = (0.02, 0.2) if cropped else (0.25, 0.75)
     lit = (luma >= np.quantile(luma, low)) & (luma <= np.quantile(luma, high))
-    return np.maximum(np.median(colours[lit], axis=0), DARKEST).astype(np.float32)
+    colour = np.median(colours[lit], axis=0) * (0.6 if cropped else 1.0)
+    return np.maximum(colour, DARKEST).astype(np.float32)
 
 
 def _read(view: HairView) -> _Evidence:
@@ -167,35 +177,6 @@ def _hairline(view, located, hidden, hair, hull, length) -> tuple[np.ndarray, np
     presence = np.where(beard | view.template.free, -1.0, presence)
     known = np.where(beard | view.template.free, 1.0, known)
     return presence, known
-
-
-def choose_style(view: HairView) -> str:
-    """Style whose silhouette in the photo overlaps the hair mask best."""
-    scores = {
-        name: silhouette_overlap(view, view.template.thickness[i])
-        - (0.08 if name in LONG and view.identity.gender < 0.35 else 0.0)
-        - (0.04 if name.startswith("short") and view.identity.gender > 0.65 else 0.0)
-        - (0.12 if name in ("braid01", "ponytail01") else 0.0)  # their tails are never seen
-        - (0.06 if name == "afro01" else 0.0)
-        for i, name in enumerate(view.template.styles)
-    }
-    return max(scores, key=scores.get)
-
-
-def silhouette_overlap(view: HairView, thickness: np.ndarray) -> float:
-    """Intersection over union of rendered hair and the photo's hair mask, in [0, 1]."""
-    template = view.template
-    height = np.where(thickness > 0, thickness, -TUCK)
-    shell = view.proxy + template.directions(view.fit.neutral) * height[:, None]
-    kept = template.faces[(thickness > 0)[template.faces].any(1)]
-    vertices = np.concatenate([view.fit.vertices, shell]).astype(np.float32)
-    faces = np.concatenate([template.skin_faces, kept + len(view.fit.vertices)])
-    _, index = view.depth_of(vertices, faces)
-    drawn = index >= len(template.skin_faces)
-    valid = (view.inside > 0.5) & (view.classes(HAT) < 0.5)
-    wanted = view.hair > 0.5
-    union = ((drawn | wanted) & valid).sum()
-    return float((drawn & wanted & valid).sum() / max(union, 1))
 
 
 def _spread(template, values, trust, sigmas, keep) -> np.ndarray:
@@ -265,9 +246,17 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     plain = _spread(template, thickness, has * 1.0, (6.0, 3.0), 1e-3)  # no steps where unseen
     seen = np.clip(2 * _spread(template, np.ones_like(trust), trust, (3.0,), 0.08), 0, 1)
     thickness = np.where(has, plain + (thickness - plain) * seen, thickness)
+    front = np.interp(view.toward, [0.35, 0.85], [REACH, FRONT])
+    hull = np.minimum(np.maximum(evidence.hull, THIN), template.image(front))
     for _ in range(2):
-        thickness = template.blur(np.clip(thickness, THIN, REACH), 0.8)
-        thickness = np.minimum(thickness, np.maximum(evidence.hull, THIN))
+        thickness = template.blur(np.clip(thickness, THIN, REACH), 1.2)
+        thickness = np.minimum(thickness, hull)
+    thickness = template.blur(thickness, 0.8)
+    if evidence.volume < CROPPED:
+        thickness = np.minimum(thickness, 1.2 * evidence.volume)
+    curl = curliness(view)
+    relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.0015 * curl, 0.2 * thickness)
+    thickness = thickness + relief
     y = template.image(view.proxy)[..., 1]
     steep = np.interp(y, [-0.06, -0.03], [2.5, 0.5])  # no step at the hairline, none at the nape
     distance = template.outline_distance(np.where(has, 1.0, -1.0).ravel())

@@ -122,3 +122,24 @@ class HairView:
             for i in range(0, columns.shape[1], 32000)
         ]  # fmt: skip
         return np.concatenate(out, 1).reshape(shape)
+
+
+def curliness(view: HairView) -> float:
+    """0 for straight hair, 1 for curls: how little the photo's hair has one direction locally.
+
+    Coherence of the structure tensor (Bigun & Granlund 1987), weighted by gradient energy.
+    """
+    size = view.identity.parsing.probabilities.shape[-1]
+    matrix = view.identity.parsing.photo_to_crop
+    crop = cv2.warpAffine(view.identity.photo.pixels, matrix, (size, size), flags=cv2.INTER_AREA)
+    log = np.log(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) + 8)
+    hair = (cv2.resize(view.hair, (size, size)) > 0.7).astype(np.uint8)
+    hair = cv2.erode(hair, np.ones((9, 9), np.uint8))
+    dx, dy = cv2.Sobel(log, cv2.CV_32F, 1, 0), cv2.Sobel(log, cv2.CV_32F, 0, 1)
+    xx, xy, yy = (cv2.GaussianBlur(p, (0, 0), 6.0) for p in (dx * dx, dx * dy, dy * dy))
+    energy = (xx + yy) * hair
+    if energy.sum() < 1e-3:
+        return 0.3
+    coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-6)
+    mean = float((coherence * energy).sum() / energy.sum())
+    return float(np.clip((0.62 - mean) / 0.22, 0, 1))

@@ -1,0 +1,311 @@
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from id2head_core import weights
+from id2head_core.appearance.hair_texture import hair_material
+from id2head_core.camera import orbit_camera
+from id2head_core.errors import WeightsError
+from id2head_core.structures import (
+    DetectedFace,
+    FaceParsing,
+    HairFit,
+    HeadFit,
+    Identity,
+    Photo,
+)
+from id2head_core.template.hair import (
+    BALD,
+    FRINGE_LIFT,
+    TUCK,
+    HairTemplate,
+    hair_part,
+    scalp_coverage,
+    shell_height,
+)
+from id2head_core.template.hair_fit import fit_hair
+from id2head_core.template.hair_view import MAP_SIZE, HairView
+from id2head_core.template.head_template import HeadTemplate
+
+SIZE = 512
+HAIR, SKIN, HAT = 17, 1, 18
+
+
+@pytest.fixture(scope="module")
+def head():
+    return HeadTemplate.load()
+
+
+@pytest.fixture(scope="module")
+def hair_template():
+    return HairTemplate.load()
+
+
+def style(template, name):
+    return template.thickness[template.styles.index(name)]
+
+
+def crown_of(head):
+    """Template vertex on top of the skull."""
+    skin = np.unique(head.skin_vertex[head.skin_faces])
+    return skin[np.argmax(head.mean[skin, 1])]
+
+
+def silhouettes(template, head, thickness, yaw=0.0):
+    """Visible hair and visible bare head of the mean head, bool ``[M, M]``, and its fit."""
+    camera = orbit_camera(yaw, target=(0, 0, 0), distance=1.4, fov_y=24)
+    zeros = np.zeros_like(head.mean)
+    fit = HeadFit(
+        camera, yaw, 0, 0, np.zeros(1), np.zeros(1), zeros, head.mean, head.mean, 0.0
+    )  # fmt: skip
+    view = HairView(identity_of(np.zeros((SIZE, SIZE), int)), fit, template)
+    part = hair_part(template, HairFit("x", thickness, np.ones(3)), head.mean)
+    vertices, faces = head.mean, template.skin_faces
+    if part is not None:
+        vertices = np.concatenate([vertices, part.vertices])
+        faces = np.concatenate([faces, part.faces + len(head.mean)])
+    _, index = view.depth_of(vertices, faces)
+    return index >= len(template.skin_faces), (index >= 0), fit
+
+
+def identity_of(labels, pixels=None, gender=0.5):
+    """Identity whose parsing is exactly ``labels [SIZE, SIZE]``."""
+    if pixels is None:
+        pixels = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    probabilities = (labels[None] == np.arange(19)[:, None, None]).astype(np.float32)
+    parsing = FaceParsing(probabilities, np.eye(2, 3, dtype=np.float32))
+    face = DetectedFace(
+        np.array([0, 0, 1, 1]), 1.0, np.zeros((5, 2)), np.zeros((106, 2)), np.zeros(106)
+    )
+    return Identity(Photo(pixels), face, np.zeros(512), parsing, gender=gender)
+
+
+def person(hair, body, colour=(90, 60, 30), **options):
+    """Identity whose photo shows ``hair`` and ``body``, bool ``[M, M]``."""
+    labels = np.where(hair, HAIR, np.where(body, SKIN, 0)).repeat(2, 0).repeat(2, 1)
+    pixels = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    pixels[labels == SKIN] = (180, 140, 120)
+    pixels[labels == HAIR] = colour
+    return identity_of(labels, pixels, **options)
+
+
+def overlap(a, b):
+    return (a & b).sum() / (a | b).sum()
+
+
+def test_proxy_follows_the_skull_and_leaves_out_the_ears(hair_template, head):
+    generator = np.random.default_rng(0)
+    coefficients = generator.standard_normal(len(head.identity_basis)) * 0.8
+    for neutral in (head.mean, head.mean + np.tensordot(coefficients, head.identity_basis, 1)):
+        proxy = hair_template.image(hair_template.proxy_vertices(neutral))
+        rows, columns, cap = hair_template.grid
+        scalp = proxy[2 : cap - 4]
+        corners = neutral[hair_template.skin_faces]
+        dense = np.concatenate([corners.mean(1), neutral[: head.skin_vertex.max() + 1]])
+        distance, _ = cKDTree(dense).query(scalp.reshape(-1, 3))
+        assert np.quantile(distance, 0.95) < 0.009  # edges of the skin are 6 mm long
+        ears = neutral[head.regions["ears"] > 0.9]
+        level = np.abs(proxy[..., 1] - ears[:, 1].mean()) < 0.02
+        assert np.abs(proxy[level][:, 0]).max() < np.abs(ears[:, 0]).max() - 0.008
+
+
+def test_proxy_grid_is_a_sphere_like_surface_facing_outwards(hair_template, head):
+    vertices, weld = hair_template.proxy_vertices(head.mean), hair_template.weld
+    a, b, c = (vertices[hair_template.faces[:, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    outward = (normal * hair_template.directions(head.mean)[hair_template.faces[:, 0]]).sum(1)
+    rows, columns, cap = hair_template.grid
+    upper = hair_template.faces.max(1) < cap * columns
+    assert (outward[upper] > 0).all()
+    welded = weld[hair_template.faces]
+    edges = np.concatenate([welded[:, [i, (i + 1) % 3]] for i in range(3)])
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    _, count = np.unique(np.sort(edges, axis=1), axis=0, return_counts=True)
+    assert count.max() == 2
+    assert (count == 1).sum() == columns - 1  # only the lower end is open
+
+
+def test_blur_keeps_constants_wraps_and_is_round_at_the_crown(hair_template):
+    rows, columns, cap = hair_template.grid
+    assert hair_template.blur(np.full((rows, columns), 3.0), 2.0) == pytest.approx(3.0)
+    spot = np.zeros((rows, columns))
+    spot[30, 0] = spot[30, -1] = 1
+    blurred = hair_template.blur(spot, 1.5)
+    assert blurred[30, 1] == pytest.approx(blurred[30, -2], rel=1e-5)
+    assert blurred[30, 1] > 0.01
+    spot = np.zeros((rows, columns))
+    spot[3, : columns // 4] = 1
+    blurred = hair_template.blur(spot, 1.5)
+    assert blurred[0].std() < 0.15 * blurred[0].mean()
+    assert blurred[1, columns // 2 + columns // 8] > 0  # reaches the other side of the crown
+
+
+def test_outline_distance_is_signed_and_metric(hair_template):
+    rows, columns, _ = hair_template.grid
+    thickness = np.full((rows, columns), -0.01)
+    thickness[:30] = 0.01
+    distance = hair_template.outline_distance(thickness.ravel())
+    assert distance[25, 10] == pytest.approx(0.027, abs=0.002)
+    assert distance[33, 10] == pytest.approx(-0.021, abs=0.002)
+    assert (distance[30:] < 0).all() and (distance[:30] > 0).all()
+
+
+def test_shell_stands_on_the_proxy_and_dips_below_the_skin_at_its_rim(hair_template, head):
+    rows, columns, _ = hair_template.grid
+    thickness = np.full((rows, columns), -0.01, np.float32)
+    thickness[:30] = 0.02
+    height = hair_template.image(shell_height(hair_template, thickness.ravel()))
+    assert height[5:30] == pytest.approx(0.021, abs=1e-6)
+    inner = ~hair_template.image(hair_template.free)[30]
+    assert height[30][inner] == pytest.approx(FRINGE_LIFT)
+    assert (height[31:] == np.float32(-TUCK)).all()
+    part = hair_part(hair_template, HairFit("x", thickness.ravel(), np.ones(3)), head.mean)
+    assert part.name == "hair" and part.faces.max() == len(part.vertices) - 1
+    proxy = hair_template.proxy_vertices(head.mean)
+    assert np.linalg.norm(part.vertices[0] - proxy[0]) == pytest.approx(0.021, abs=1e-4)
+    assert part.displacements.shape == (13, len(part.vertices), 3)
+    assert not part.displacements.any()
+    assert len(np.unique(part.weld)) < len(part.weld)
+
+
+def test_no_hair_no_part(hair_template, head):
+    bald = HairFit(BALD, np.full(len(hair_template.uv), -0.01, np.float32), np.ones(3))
+    assert hair_part(hair_template, bald, head.mean) is None
+    assert not scalp_coverage(hair_template, bald, head.mean).any()
+
+
+def test_hair_near_the_skin_follows_expressions(hair_template, head):
+    rows, columns, _ = hair_template.grid
+    moved = np.zeros((13, *head.mean.shape), np.float32)
+    moved[1, :, 1] = 0.01
+    shift = {}
+    for millimetres in (2, 40):
+        thickness = np.full((rows, columns), -0.01, np.float32)
+        thickness[:30] = millimetres / 1000
+        hair = HairFit("x", thickness.ravel(), np.ones(3))
+        part = hair_part(hair_template, hair, head.mean, moved)
+        shift[millimetres] = part.displacements[1, 0, 1]
+        assert not part.displacements[0].any()
+    assert shift[2] > 0.005 and 0 <= shift[40] < 0.001
+
+
+def test_every_style_leaves_the_face_free_and_covers_the_scalp(hair_template, head):
+    nose = head.mean[np.argmax(head.mean[:, 2])]
+    crown = crown_of(head)
+    for name in hair_template.styles:
+        thickness = style(hair_template, name)
+        hair = HairFit(name, thickness, np.ones(3))
+        coverage = scalp_coverage(hair_template, hair, head.mean)
+        assert 0 <= coverage.min() and coverage.max() <= 1
+        assert coverage[crown] > 0.95, name
+        assert coverage[np.linalg.norm(head.mean - nose, axis=1) < 0.04].max() < 0.05, name
+        part = hair_part(hair_template, hair, head.mean)
+        assert np.isfinite(part.vertices).all()
+        assert (np.linalg.norm(part.vertices - nose, axis=1) > 0.02).all(), name
+
+
+@pytest.mark.parametrize(("name", "yaw"), [("short01", 0), ("long01", 0), ("bob02", 20)])
+def test_fit_reproduces_the_silhouette_of_a_known_style(hair_template, head, name, yaw):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, name), yaw)
+    gender = 0.0 if name.startswith("short") else 1.0
+    hair = fit_hair(hair_template, person(wanted, body, gender=gender), fit)
+    got, _, _ = silhouettes(hair_template, head, hair.thickness, yaw)
+    assert overlap(got, wanted) > 0.8
+    if name == "long01":
+        assert hair.style in ("long01", "bob02")
+
+
+def test_fit_grows_to_a_larger_outline_and_shrinks_to_a_smaller(hair_template, head):
+    overlaps = {}
+    volumes = {}
+    for factor in (0.4, 2.2):
+        base = style(hair_template, "afro01")
+        thickness = np.where(base > 0, base * factor, base)
+        wanted, body, fit = silhouettes(hair_template, head, thickness)
+        hair = fit_hair(hair_template, person(wanted, body), fit)
+        got, _, _ = silhouettes(hair_template, head, hair.thickness)
+        overlaps[factor] = overlap(got, wanted)
+        volumes[factor] = hair.thickness[hair.thickness > 0].mean()
+    assert min(overlaps.values()) > 0.75
+    assert volumes[2.2] > 2 * volumes[0.4]
+
+
+def test_fringe_comes_down_and_free_forehead_recedes(hair_template, head):
+    forehead = np.argmin(np.linalg.norm(head.mean - [0, 0.06, 0.1], axis=1))
+    coverage = {}
+    for name in ("bob02", "ponytail01"):
+        wanted, body, fit = silhouettes(hair_template, head, style(hair_template, name))
+        hair = fit_hair(hair_template, person(wanted, body), fit)
+        coverage[name] = scalp_coverage(hair_template, hair, head.mean)[forehead]
+    assert coverage["bob02"] > 0.8
+    assert coverage["ponytail01"] < 0.1
+
+
+def test_bald_head_and_hat_are_not_hair(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short04"))
+    bald = fit_hair(hair_template, person(np.zeros_like(wanted), body), fit)
+    assert bald.style == BALD and (bald.thickness <= 0).all()
+    labels = np.where(wanted, HAT, np.where(body, SKIN, 0)).repeat(2, 0).repeat(2, 1)
+    assert fit_hair(hair_template, identity_of(labels), fit).style == BALD
+
+
+def test_bald_top_with_hair_at_the_sides_stays_bald_on_top(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short01"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    limit = view.locate(np.array([[0, 0.05, 0.0]]))[0, 1]
+    wanted[: int(limit)] = False
+    hair = fit_hair(hair_template, person(wanted, body | wanted), fit)
+    assert hair.style != BALD
+    coverage = scalp_coverage(hair_template, hair, head.mean)
+    assert coverage[crown_of(head)] < 0.1
+    side = np.argmin(np.linalg.norm(head.mean - [0.075, 0.03, -0.02], axis=1))
+    assert coverage[side] > 0.4
+
+
+def test_colour_and_texture_are_the_photo_s(hair_template, head):
+    colour = np.array([150, 90, 40])
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
+    identity = person(wanted, body, tuple(colour))
+    hair = fit_hair(hair_template, identity, fit)
+    linear = (colour / 255) ** 2.2
+    assert hair.colour == pytest.approx(linear, rel=0.05)
+    material = hair_material(hair_template, hair, identity, fit, size=256)
+    assert material.albedo.shape == (256, 256, 3) and material.alpha.shape == (256, 256)
+    assert material.albedo.dtype == material.alpha.dtype == np.float32
+    assert 0 <= material.albedo.min() and material.albedo.max() <= 1
+    hairy = material.alpha > 0.5
+    assert np.median(material.albedo[hairy], axis=0) == pytest.approx(linear, rel=0.3)
+    assert material.alpha[20].min() > 0.9  # the crown
+    assert material.alpha[200, 128] < 0.1  # the throat
+    share = material.albedo[hairy] / material.albedo[hairy].sum(-1, keepdims=True)
+    assert share.mean(0) == pytest.approx(linear / linear.sum(), abs=0.03)  # no skin, no wall
+
+
+def test_fit_is_deterministic(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short03"))
+    first, second = (fit_hair(hair_template, person(wanted, body), fit) for _ in range(2))
+    assert first.style == second.style
+    assert np.array_equal(first.thickness, second.thickness)
+
+
+def test_map_covers_the_photo(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short03"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    point = np.array([[0.03, 0.02, 0.05]])
+    pixel = fit.camera.pixels(point, SIZE, SIZE)[0]
+    assert view.locate(point)[0, :2] == pytest.approx(pixel[:2] * MAP_SIZE / SIZE, abs=1e-3)
+    assert (view.inside == 1).all()
+
+
+def test_missing_weights_are_named(monkeypatch, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"files": []}')
+    monkeypatch.setenv("ID2HEAD_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError, match="hair/hair_template.npz"):
+        HairTemplate.load()
+    assert weights.weights_root() == tmp_path
+
+
+def test_ten_styles_of_the_cc0_core(hair_template):
+    names = "afro01 bob01 bob02 braid01 long01 ponytail01 short01 short02 short03 short04"
+    assert hair_template.styles == tuple(names.split())
+    assert hair_template.thickness.shape == (10, len(hair_template.uv))
