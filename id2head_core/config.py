@@ -42,7 +42,9 @@ class PipelineConfig:
         if not 0 <= self.refine_steps <= 200:
             raise OptionError(f"refine_steps is {self.refine_steps}. Use a number from 0 to 200.")
         if not 0 <= self.seed < 2**31:
-            raise OptionError(f"Seed {self.seed} is out of range. Use a number from 0 to 2147483647.")
+            raise OptionError(
+                f"Seed {self.seed} is out of range. Use a number from 0 to 2147483647."
+            )
         if self.face_models not in ("embedded", "buffalo_l"):
             raise OptionError(
                 f"Face models '{self.face_models}' are unknown. Use 'embedded' or 'buffalo_l'."

@@ -7,7 +7,7 @@ from ..expressions import EXPRESSIONS
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
 from ..template.hair import HairTemplate, scalp_coverage
 from ..template.head_template import HeadTemplate
-from .completion import complete_skin, paint_mouth, paint_scalp
+from .completion import complete_skin, paint_mouth, paint_scalp, plausible_skin
 from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
 from .eyes import project_eyes
@@ -43,7 +43,8 @@ class AppearanceBuilder:
         reference = reference_texels(photo.weight, self.regions)
         darkness = 1 - float(np.median(to_srgb(luma(albedo))[reference]))
         stock = self.template.stock_skin(identity.age, identity.gender, darkness)
-        skin = complete_skin(albedo, photo.weight, self._fitted(stock), self.regions)
+        weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions)
+        skin = complete_skin(albedo, weight, self._fitted(stock), self.regions)
         skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
         skin = paint_mouth(skin, self.regions)
         gain = _median_ratio(albedo, photo.colour, reference)

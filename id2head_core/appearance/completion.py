@@ -5,11 +5,35 @@ import numpy as np
 
 from .delight import reference_texels
 from .face_regions import FaceRegions, smoothstep
-from .photo_projection import luma
-from .uv_atlas import pull_push
+from .photo_projection import luma, to_srgb
+from .uv_atlas import gaussian, pull_push
 
 MOUTH_COLOUR = (0.13, 0.035, 0.03)
 """Linear RGB of the cavity behind the lips."""
+
+
+def plausible_skin(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
+    """Trust by colour, ``[S, S]`` in [0, 1]: rejects hair, shadow and cloth beside the face.
+
+    The middle of the face is exempt (brows, lips, beard and lashes belong there); elsewhere a texel
+    must look like the cheeks (robust distance in CIE Lab).
+    """
+    lab = cv2.cvtColor(to_srgb(albedo).astype(np.float32), cv2.COLOR_RGB2LAB)
+    reference = lab[reference_texels(weight, regions)]
+    median = np.median(reference, axis=0)
+    spread = np.median(np.abs(reference - median), axis=0) * 1.48 + [5.0, 2.5, 3.0]
+    distance = np.sqrt((((lab - median) / spread * [0.7, 0.6, 0.6]) ** 2).sum(-1))
+    alike = 1 - smoothstep(1.8, 3.0, distance)
+    size = max(3, round(0.01 * regions.atlas.size)) | 1
+    alike = gaussian(cv2.erode(alike.astype(np.float32), np.ones((size, size))), size * 0.6)
+    x, y = np.abs(regions.x), regions.y
+    middle = (1 - smoothstep(0.66, 0.8, x)) * (1 - smoothstep(0.02, 0.12, y - regions.brow_height))
+    brow_ends = (1 - smoothstep(0.05, 0.14, np.abs(y - regions.brow_height + 0.08))) * (
+        1 - smoothstep(0.92, 1.02, x)
+    )
+    exempt = np.maximum(np.maximum(middle, brow_ends), regions.beard * (x < 0.95))
+    exempt = np.maximum(exempt, 1 - smoothstep(0.4, 0.5, regions.eye_distance()))
+    return np.maximum(alike, gaussian(exempt.astype(np.float32), size * 0.6))
 
 
 def complete_skin(

@@ -34,10 +34,21 @@ def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
     albedo = albedo / _shading(photo, regions)[..., None] ** SHADING_EXPONENT
     albedo = _balance_sides(albedo, photo.weight, regions)
     albedo = _soften_peaks(albedo, photo.weight, regions)
+    return np.clip(albedo * _exposure(albedo, photo, regions), 0.0, 1.0).astype(np.float32)
+
+
+def _exposure(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
+    """Gain per channel ``[3]``: a usual brightness, and the hue that the photo showed.
+
+    Without its highlights skin is more saturated than people see it; the hue of the whole reference
+    is kept instead.
+    """
     reference = reference_texels(photo.weight, regions)
-    level = float(np.median(luma(albedo)[reference]))
+    seen = np.median(photo.colour[reference], axis=0)
+    matte = np.median(albedo[reference], axis=0)
+    level = float(luma(matte))
     gain = np.clip(TARGET_LUMINANCE / max(level, 1e-3), 0.5, 3.0) ** EXPOSURE_SHARE
-    return np.clip(albedo * gain, 0.0, 1.0).astype(np.float32)
+    return gain * (seen / luma(seen)) / np.maximum(matte / level, 1e-3)
 
 
 def reference_texels(weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
@@ -109,7 +120,17 @@ def _remove_highlights(colour: np.ndarray, weight: np.ndarray, regions: FaceRegi
     skin = weight * smoothstep(0.28, 0.34, regions.eye_distance())
     skin = skin * (1 - np.clip(regions.lips, 0, 1)) * (1 - 0.7 * regions.beard)
     skin = skin * smoothstep(0.5, 0.85, luminance / level)
-    return np.clip(colour - HIGHLIGHT_SHARE * (skin * white)[..., None], 0, 1)
+    matte_skin = np.clip(colour - HIGHLIGHT_SHARE * (skin * white)[..., None], 0, 1)
+    return _fill_glare(matte_skin, white / np.maximum(luminance, 1e-3), skin, regions)
+
+
+def _fill_glare(colour, glare, skin, regions: FaceRegions) -> np.ndarray:
+    """Replace skin that is mostly reflection (share ``glare [S, S]``) by the matte skin around."""
+    sigma = 0.03 * regions.atlas.size
+    trust = skin * (1 - smoothstep(0.1, 0.35, glare)) + 1e-4
+    around = gaussian(colour * trust[..., None], sigma) / gaussian(trust, sigma)[..., None]
+    share = gaussian(smoothstep(0.25, 0.5, glare) * skin, 0.004 * regions.atlas.size)
+    return colour + (around - colour) * share[..., None]
 
 
 def _soften_peaks(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:

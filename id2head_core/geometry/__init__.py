@@ -1,0 +1,1 @@
+"""Tetrahedral grid, marching tetrahedra and the meshes of a head."""

@@ -1,0 +1,1 @@
+"""The head template, its fit to a photo, and hair."""

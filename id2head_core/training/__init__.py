@@ -1,0 +1,1 @@
+"""Offline: baking of the template and of other weights."""
