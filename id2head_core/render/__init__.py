@@ -5,5 +5,6 @@
 - ``visibility``, ``silhouettes``, ``compiled``: what the CPU backend is made of.
 - ``normals``: smooth vertex normals across UV seams.
 - ``shading``: light and tone of an albedo image.
-- ``head_renderer``, ``contact_sheet``: finished pictures of a head.
+- ``head_renderer``, ``contact_sheet``: finished pictures of a head; made of ``scene``,
+  ``surface_buffer`` and ``lighting``.
 """

@@ -5,13 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..camera import Camera
+from ..camera import Camera, orbit_camera
 from ..errors import GeometryError, OptionError
 from ..expressions import EXPRESSIONS
 from ..structures import HeadAppearance, HeadGeometry, HeadPart, Material
 from .lighting import ambient_occlusion, light_surface
 from .normals import vertex_normals
-from .rasterizer import AlphaTest
+from .scene import Scene, build_scene
 from .shading import (
     LUMINANCE,
     diffuse_shading,
@@ -20,20 +20,11 @@ from .shading import (
     rotated,
     sh_basis,
 )
-from .surface_buffer import SurfaceBuffer, TextureAtlas, resolve_surface
+from .surface_buffer import SurfaceBuffer, resolve_surface
 from .visibility import visible_faces
-
-GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8, "hair": 0.5}
-"""Strength of the highlight by part; 0 for others. Eyes get more: their light is a small window."""
 
 CATCHLIGHT = np.array([0.0, 0.0, 2.0])
 """Added to the direction of the light for eyes: the lids would hide a light from further above."""
-
-SHELTER = {"teeth": 0.8, "tongue": 0.55}
-"""Share of the light that gets into the mouth, by part; 1 for others."""
-
-ROUGHNESS_LIMIT = {"eyes": (0.2, 0.26)}
-"""Range of a part's roughness in these pictures; a sharper catchlight would fall between pixels."""
 
 STUDIO_KEY = ((-0.45, 0.5, 0.85), 0.52, (1.03, 1.0, 0.96))
 """Default light, camera frame: direction to the main light, its shading, its colour."""
@@ -64,21 +55,6 @@ class RenderedHead:
     part_index: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """Everything of a head that does not depend on camera, expression and light."""
-
-    faces: np.ndarray  # [F, 3]
-    uv: np.ndarray  # [V, 2]
-    face_part: np.ndarray  # [F]
-    atlas: TextureAtlas
-    alpha_test: AlphaTest | None
-    turn_back_faces: np.ndarray  # [P]
-    gloss: np.ndarray  # [P]
-    shelter: np.ndarray  # [P]
-    glossy: np.ndarray  # [P], eyes
-
-
 class HeadRenderer:
     """Draws heads; remembers the textures of the last one.
 
@@ -86,7 +62,7 @@ class HeadRenderer:
     """
 
     def __init__(self):
-        self._last: tuple[HeadGeometry, HeadAppearance, _Scene] | None = None
+        self._last: tuple[HeadGeometry, HeadAppearance, Scene] | None = None
 
     def render(
         self,
@@ -148,60 +124,27 @@ class HeadRenderer:
             _geometry_index(geometry, parts)[surface.part_index],
         )
 
-    def _scene(self, geometry: HeadGeometry, appearance: HeadAppearance) -> _Scene:
+    def _scene(self, geometry: HeadGeometry, appearance: HeadAppearance) -> Scene:
         last = self._last
         if last is None or last[0] is not geometry or last[1] is not appearance:
-            last = geometry, appearance, _build_scene(geometry, appearance)
+            last = geometry, appearance, build_scene(geometry, appearance)
             self._last = last
         return last[2]
 
 
-def _build_scene(geometry: HeadGeometry, appearance: HeadAppearance) -> _Scene:
-    """Concatenate the parts that have a material."""
-    parts = [p for p in geometry.parts if p.name in appearance.materials]
-    if not any(len(p.faces) for p in parts):
-        raise GeometryError("The head has no faces to draw. Rebuild its geometry.")
-    materials = [appearance.materials[p.name] for p in parts]
-    offsets = np.cumsum([0] + [len(p.vertices) for p in parts])
-    faces = np.concatenate([p.faces + o for p, o in zip(parts, offsets, strict=False)])
-    face_part = np.repeat(np.arange(len(parts)), [len(p.faces) for p in parts])
-    uv = np.concatenate([p.uv for p in parts])
-    return _Scene(
-        faces.astype(np.int32),
-        uv.astype(np.float32),
-        face_part.astype(np.int32),
-        _atlas(parts, materials),
-        _alpha_test(uv, face_part, materials),
-        np.array([p.name != "hair" for p in parts]),
-        np.array([GLOSS.get(p.name, 0.0) for p in parts], np.float32),
-        np.array([SHELTER.get(p.name, 1.0) for p in parts], np.float32),
-        np.array([p.name == "eyes" for p in parts]),
+def warm_up() -> None:
+    """Compile the kernels: seconds on a fresh checkout, else 0.3 s. Meant for a spare thread."""
+    corners = np.array([[0, 0.1, 0], [-0.1, -0.1, 0], [0.1, -0.1, 0]], np.float32)
+    part = HeadPart(
+        "skin",
+        corners,
+        np.array([[0, 1, 2]], np.int32),
+        np.zeros((3, 2), np.float32),
+        np.arange(3, dtype=np.int32),
+        np.zeros((len(EXPRESSIONS), 3, 3), np.float32),
     )
-
-
-def _atlas(parts: list[HeadPart], materials: list[Material]) -> TextureAtlas:
-    """Albedo and roughness of all parts in one array."""
-    layout = np.zeros((len(parts), 3), np.int64)
-    blocks, first = [], 0
-    for row, part, material in zip(layout, parts, materials, strict=True):
-        height, width = material.albedo.shape[:2]
-        row[:] = first, height, width
-        block = np.empty((height, width, 4), np.float32)
-        block[..., :3] = material.albedo
-        block[..., 3] = np.clip(material.roughness, *ROUGHNESS_LIMIT.get(part.name, (0.3, 1.0)))
-        blocks.append(block.reshape(-1, 4))
-        first += height * width
-    return TextureAtlas(np.concatenate(blocks), layout)
-
-
-def _alpha_test(uv: np.ndarray, face_part: np.ndarray, materials: list[Material]):
-    """Alpha test of the parts with a cut-out, or None."""
-    cut = [i for i, m in enumerate(materials) if m.alpha is not None]
-    if not cut:
-        return None
-    layer = np.full(len(materials), -1, np.int32)
-    layer[cut] = np.arange(len(cut))
-    return AlphaTest(uv, tuple(materials[i].alpha for i in cut), layer[face_part], dither=True)
+    appearance = HeadAppearance({"skin": Material(np.zeros((2, 2, 3), np.float32))})
+    HeadRenderer().render(HeadGeometry((part,)), appearance, orbit_camera(), (16, 16))
 
 
 def _weights(expression: dict[str, float] | None) -> np.ndarray:
@@ -237,14 +180,14 @@ def _lit(
     surface: SurfaceBuffer,
     camera: Camera,
     light: np.ndarray | None,
-    scene: _Scene,
+    scene: Scene,
     backdrop: np.ndarray,
 ) -> np.ndarray:
     """The finished picture, sRGB, float32 ``[H, W, 3]``."""
     seen = surface.depth > 0
     height, width = seen.shape
     if not seen.any():
-        return np.array(backdrop, np.float32)
+        return np.array(backdrop, np.float32, order="C")
     if light is None:
         light = _STUDIO
     else:  # from the world to the camera frame

@@ -7,7 +7,7 @@ from .compiled import in_bands, kernel, packed
 from .shading import SHOULDER, SRGB_TABLE
 from .surface_buffer import SurfaceBuffer
 
-OCCLUSION_RINGS = np.array([[0.005, 1.3], [0.012, 1.4], [0.03, 1.2]], np.float32)
+OCCLUSION_RINGS = np.array([[0.005, 1.1], [0.012, 1.2], [0.03, 1.0]], np.float32)
 """Ambient occlusion: radius in metres and strength of each ring of eight samples."""
 
 OCCLUSION_TINT = (0.8, 1.0, 1.1)
@@ -71,7 +71,7 @@ def light_surface(
     Returns:
         sRGB, float32 ``[H, W, 3]``.
     """
-    image = np.array(backdrop, np.float32)
+    image = np.array(backdrop, np.float32, order="C")
     arrays = (
         surface.albedo,
         surface.roughness,

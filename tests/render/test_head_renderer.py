@@ -8,6 +8,7 @@ from id2head_core.appearance.spherical_harmonics import preset_light
 from id2head_core.camera import orbit_camera
 from id2head_core.errors import GeometryError, OptionError
 from id2head_core.expressions import EXPRESSIONS
+from id2head_core.render import lighting, surface_buffer, visibility
 from id2head_core.render.contact_sheet import (
     VIEWS,
     contact_sheet,
@@ -15,7 +16,7 @@ from id2head_core.render.contact_sheet import (
     slug,
     write_views,
 )
-from id2head_core.render.head_renderer import HeadRenderer
+from id2head_core.render.head_renderer import HeadRenderer, warm_up
 from id2head_core.structures import HeadAppearance, HeadAsset, HeadGeometry, HeadPart, Material
 
 SKIN = (0.5, 0.32, 0.24)
@@ -171,3 +172,16 @@ def test_portrait_camera_frames_the_head(head):
     camera = portrait_camera(head[0])
     top = camera.pixels(np.array([[0.0, 0.1, 0.0]]), 100, 100)[0, 1]
     assert 0 < top < 25
+
+
+def test_one_compiled_signature_serves_all(head):
+    """Warming up must compile what later heads use, with and without cut-outs."""
+    warm_up()
+    cut = _material(SKIN, alpha=np.ones((4, 4), np.float32))
+    materials = HeadAppearance({**head[1].materials, "skin": cut})
+    light = preset_light("left").astype(np.float64)
+    HeadRenderer().render(
+        head[0], materials, orbit_camera(20), (40, 30), light=light, supersample=1
+    )
+    kernels = visibility._draw, surface_buffer._resolve, lighting._occlude, lighting._light
+    assert [len(kernel.signatures) for kernel in kernels] == [1] * 4
