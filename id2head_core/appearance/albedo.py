@@ -65,7 +65,7 @@ class AppearanceBuilder:
         """
         face = self.regions.face
         if geometry.part("hair") is None:
-            return face
+            return face.astype(np.float32)
         return np.clip(np.maximum(face, self.regions.forehead), 0, 1).astype(np.float32)
 
     def _fitted(self, texture: np.ndarray) -> np.ndarray:

@@ -106,7 +106,7 @@ def pull_push(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     levels = []
     total, weight = values * weights[..., None], weights.astype(np.float32)
-    while min(weight.shape) >= 4:
+    while min(weight.shape) >= 2:
         levels.append((total, weight))
         half = (max(1, weight.shape[1] // 2), max(1, weight.shape[0] // 2))
         small, small_weight = (cv2.resize(a, half, interpolation=cv2.INTER_AREA)

@@ -34,10 +34,10 @@ def test_pull_push_interpolates_between_two_sides():
 
 
 def test_blend_shows_each_image_where_it_is_trusted():
-    front, back = (np.full((128, 128, 3), c, np.float32) for c in (0.9, 0.1))
-    weight = np.zeros((128, 128), np.float32)
-    weight[:, :64] = 1
-    out = blend_bands(front, back, weight, np.ones((128, 128), bool))
-    assert out[64, 4] == pytest.approx(0.9, abs=0.03)
-    assert out[64, -4] == pytest.approx(0.1, abs=0.03)
-    assert 0.3 < out[64, 64, 0] < 0.7
+    front, back = (np.full((256, 256, 3), c, np.float32) for c in (0.9, 0.1))
+    weight = np.zeros((256, 256), np.float32)
+    weight[:, :128] = 1
+    out = blend_bands(front, back, weight, np.ones((256, 256), bool))
+    assert out[128, 4] == pytest.approx(0.9, abs=0.03)
+    assert out[128, -4] == pytest.approx(0.1, abs=0.03)
+    assert 0.3 < out[128, 128, 0] < 0.7

