@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -16,13 +17,13 @@ from . import __version__
 from .appearance.albedo import AppearanceBuilder
 from .appearance.identity_refinement import refine_identity
 from .asset.gltf import write_glb
-from .camera import orbit_camera
 from .config import PipelineConfig, full
 from .geometry.head_geometry import build_geometry
 from .identity.analyse import IdentityAnalyser
 from .identity.arcface import ArcFace
 from .identity.photo import decode
-from .render.head_renderer import HeadRenderer
+from .render.contact_sheet import portrait_camera
+from .render.head_renderer import HeadRenderer, warm_up
 from .structures import (
     HeadAppearance,
     HeadAsset,
@@ -60,6 +61,10 @@ class HeadPipeline:
         )
         self.arcface = ArcFace.load()
         self.renderer = HeadRenderer()
+
+    def warm_up(self) -> None:
+        """Compile what is compiled on first use, so that the first visitor does not wait for it."""
+        warm_up()
 
     def __call__(
         self,
@@ -165,7 +170,7 @@ class HeadPipeline:
 
     def _preview(self, geometry: HeadGeometry, appearance: HeadAppearance) -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""
-        camera = orbit_camera(15.0, 2.0)
+        camera = portrait_camera(geometry, yaw=15.0)
         rendered = self.renderer.render(geometry, appearance, camera, size=(384, 384))
         return (np.clip(rendered.shaded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
@@ -193,8 +198,6 @@ class HeadPipeline:
 
 def face_preview(identity: Identity, side: int = 384) -> np.ndarray:
     """The photo around the face with its landmarks, uint8 ``[side, side, 3]``."""
-    import cv2
-
     left, top, right, bottom = identity.face.box
     centre = np.array([(left + right) / 2, (top + bottom) / 2])
     scale = side / (1.9 * max(right - left, bottom - top))
