@@ -121,7 +121,9 @@ def test_each_light_preset_shades_differently_without_requests(with_head):
 
 
 def test_light_pad_follows_mouse_and_keys(with_head):
-    box = with_head.page.locator(".light-pad").bounding_box()
+    pad = with_head.page.locator(".light-pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
     with_head.page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.5 * box["height"])
     with_head.page.mouse.down()
     with_head.page.mouse.up()
@@ -346,11 +348,14 @@ def test_without_webgl_the_page_still_works(visit, stub_site, photo):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone_has_no_sideways_scroll(visit, stub_site, scheme):
+def test_phone_scrolls_down_only_and_the_viewer_stays_in_sight(visit, stub_site, scheme):
     visitor = visit(stub_site[0], color_scheme=scheme, has_touch=True)
     visitor.page.set_viewport_size({"width": 390, "height": 844})
     visitor.page.wait_for_timeout(300)
     assert visitor.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    visitor.page.evaluate("() => window.scrollTo(0, 900)")
+    assert visitor.page.evaluate("() => window.scrollY") == 900
+    assert visitor.page.locator(".viewer").bounding_box()["y"] == pytest.approx(0, abs=12)
     assert visitor.page.evaluate(
         "dark => document.body.classList.contains('dark') === dark", scheme == "dark"
     )

@@ -12,14 +12,14 @@ const DEGREE = Math.PI / 180;
  * the head faces the viewer. sky: how much brighter the ambient light is from above.
  */
 export const PRESETS = {
-  front: { azimuth: 8, elevation: 24, key: 0.62, fill: 0.1, ambient: 0.36, rim: 0.3 },
-  right: { azimuth: 72, elevation: 18, key: 0.95, fill: 0.05, ambient: 0.17, rim: 0.25 },
-  back: { azimuth: 165, elevation: 32, key: 1.5, fill: 0.08, ambient: 0.2, rim: 0.9 },
-  left: { azimuth: -72, elevation: 18, key: 0.95, fill: 0.05, ambient: 0.17, rim: 0.25 },
+  front: { azimuth: 8, elevation: 24, key: 0.68, fill: 0.1, ambient: 0.36, rim: 0.1 },
+  right: { azimuth: 72, elevation: 18, key: 1.0, fill: 0.05, ambient: 0.17, rim: 0.1 },
+  back: { azimuth: 165, elevation: 32, key: 1.0, fill: 0.08, ambient: 0.2, rim: 0.5 },
+  left: { azimuth: -72, elevation: 18, key: 1.0, fill: 0.05, ambient: 0.17, rim: 0.1 },
   direct: { azimuth: 32, elevation: 42, key: 1.15, fill: 0, ambient: 0.07, rim: 0 },
   diffuse: { azimuth: 0, elevation: 60, key: 0, fill: 0.12, ambient: 0.85, rim: 0 },
 };
-const FREE = { key: 0.85, fill: 0.06, ambient: 0.22, rim: 0.2 };
+const FREE = { key: 0.9, fill: 0.06, ambient: 0.22, rim: 0.1 };
 
 /** Unit vector of a direction given in degrees; (0, 0) points at the viewer (+Z). */
 export function direction(azimuth, elevation) {
