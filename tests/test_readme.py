@@ -116,7 +116,7 @@ def test_every_package_that_we_import_is_locked(name, pattern):
                 names = [node.module]
             for module in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names):
                 packages = {canonicalize_name(package) for package in provides.get(module, [])}
-                assert module in ("id2head_core", "tests") or packages & set(pins), (
+                assert module in ("app", "id2head_core", "tests") or packages & set(pins), (
                     f"{file}: {module}"
                 )
 
