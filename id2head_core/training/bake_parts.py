@@ -7,6 +7,7 @@ import numpy as np
 
 from .bake_bust import Bust
 from .bake_sources import BaseMesh, Proxy, read_proxy
+from .bake_teeth import reduce_teeth
 
 FIT_SCALE = {
     "skull": ((5399, 11998, 1.48), (791, 881, 2.3298), (962, 5320, 1.9221)),
@@ -15,10 +16,10 @@ FIT_SCALE = {
 }
 """Vertices and their distance (decimetres) that a proxy's offsets were authored at, per axis."""
 
-TEETH_SETBACK, TEETH_NARROWING = 0.042, 0.95
+TEETH_SETBACK, TEETH_NARROWING = 0.022, 0.97
 """Decimetres back, and a factor across: the teeth stay behind closed lips."""
 
-TONGUE_SHIFT = (0.0, -0.02, -0.09)
+TONGUE_SHIFT = (0.0, -0.02, -0.08)
 """Decimetres; the tip stays behind the teeth, and an open mouth shows more than the tongue."""
 
 BROW_LIFT, BROW_TURN = 0.010, 4.5
@@ -79,15 +80,17 @@ def bound_parts(mesh: BaseMesh, bust: Bust, proxies: dict[str, Proxy]) -> dict[s
     """Bind the parts to the template's vertices."""
     parts = {"eyes": _eyes(mesh, bust)}
     for name, proxy in proxies.items():
-        offset = proxy.offset + _adjustment(name, proxy, mesh)
+        bound = (mesh.vertices[proxy.reference] * proxy.weight[..., None]).sum(1) + proxy.offset
+        if name == "teeth":
+            proxy = reduce_teeth(proxy, bound)
+        offset = proxy.offset + _adjustment(name, bound)
         scale = {"teeth": "teeth", "brows": "brows"}.get(name, "skull")
         parts[name] = _from_proxy(proxy, offset, bust, FIT_SCALE[scale])
     return parts
 
 
-def _adjustment(name: str, proxy: Proxy, mesh: BaseMesh) -> np.ndarray:
-    """What we change in a part's shape, ``[P, 3]``, decimetres on the base mesh."""
-    bound = (mesh.vertices[proxy.reference] * proxy.weight[..., None]).sum(1) + proxy.offset
+def _adjustment(name: str, bound: np.ndarray) -> np.ndarray:
+    """What we change in a part's shape ``bound [P, 3]``, decimetres on the base mesh."""
     change = np.zeros_like(bound)
     if name == "teeth":
         change[:, 0] = (TEETH_NARROWING - 1) * bound[:, 0]

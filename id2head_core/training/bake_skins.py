@@ -1,8 +1,9 @@
 """Resample MakeHuman's skins into the atlas and turn them into plain albedo.
 
-The sources are 512 texel pictures with painted light, stubble and, on dark skins, painted hair. Only
-the face's own variation is kept, its slow part reduced; scalp, neck and bust get the cheek's tone.
-Lips, rims of the lids, nostrils and the mouth are painted from masks of the mesh, which are sharper.
+The sources are 512 texel pictures with painted light, stubble and, on dark skins, painted hair.
+Only the face's own variation is kept, its slow part reduced; scalp, neck and bust get the cheek's
+tone. Lips, rims of the lids, nostrils and the mouth are painted from masks of the mesh, which are
+sharper.
 """
 
 from pathlib import Path
@@ -109,11 +110,10 @@ class SkinBaker:
         trusted = np.maximum(weight, 1e-3)[..., None]
 
         def low(image, sigma):  # at a quarter of the resolution: it is smooth anyway
-            small = cv2.resize(np.concatenate([image * trusted, trusted], -1), None, fx=0.25, fy=0.25,
-                               interpolation=cv2.INTER_AREA)  # fmt: skip
+            layers = np.concatenate([image * trusted, trusted], -1)
+            small = cv2.resize(layers, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
             small = cv2.GaussianBlur(small, (0, 0), sigma / 4)
-            blurred = cv2.resize(small[..., :3] / small[..., 3:], (SIZE, SIZE))
-            return blurred
+            return cv2.resize(small[..., :3] / small[..., 3:], (SIZE, SIZE))
 
         slow, middle = low(ratio, 45), low(ratio, 9)
         light = slow.mean(-1, keepdims=True)
