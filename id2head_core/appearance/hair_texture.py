@@ -21,9 +21,6 @@ STRAND = 0.0011
 FRAY = 0.007
 """How far strands run out at the outline, metres."""
 
-CROPPED = 0.009
-"""Hair nowhere thicker than this is painted as stubble, metres."""
-
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
 
@@ -50,8 +47,8 @@ def hair_material(
     photo, trust = _project(view, sheet)
     curl = curliness(view)
     strands = _strands(sheet, curl)
-    albedo = _paint(photo, trust, strands, hair.colour, template, sheet)
-    return Material(albedo, _alpha(sheet, strands), ROUGHNESS + 0.2 * curl)
+    albedo = _paint(photo, trust, strands, hair.colour, curl, sheet)
+    return Material(albedo, _alpha(sheet), ROUGHNESS + 0.2 * curl)
 
 
 class _Sheet:
@@ -64,7 +61,7 @@ class _Sheet:
         outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
         texel: metres per texel, across (``[S, 1]``).
         faces: of the shell, and ``vertices``.
-        cropped: stubble, not locks.
+        volume: a typical large thickness, metres.
     """
 
     def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
@@ -72,7 +69,7 @@ class _Sheet:
         height = shell_height(template, hair.thickness)
         vertices = template.proxy_vertices(fit.neutral)
         vertices = vertices + template.directions(fit.neutral) * height[:, None]
-        self.cropped = hair.thickness.max() < CROPPED
+        self.volume = float(np.quantile(hair.thickness[hair.thickness > 0], 0.75))
         self.vertices = vertices.astype(np.float32)
         self.faces = template.faces[(height[template.faces] > 0).any(1)]
         grid = template.image(self.vertices)
@@ -137,18 +134,16 @@ def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
 def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
     """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
     generator = np.random.default_rng(11)
-    if sheet.cropped:
-        return _metric(sheet, generator, STRAND, 1.5)
-    straight = 0.8 * _metric(sheet, generator, STRAND, 60) + 0.5 * _metric(
-        sheet, generator, 4 * STRAND, 90
+    length = float(np.interp(sheet.volume, [0.004, 0.012, 0.03], [2.0, 12.0, 60.0]))
+    fine = _metric(sheet, generator, STRAND, length)
+    broad = _metric(sheet, generator, 4 * STRAND, 0.8 * length)
+    waves = curl * np.clip((sheet.volume - 0.015) / 0.015, 0, 1)
+    tufts = 0.8 * _metric(sheet, generator, 2 * STRAND, 2.5) + 0.5 * _metric(
+        sheet, generator, 7 * STRAND, 1.3
     )
-    if curl > 0.5:
-        tufts = 0.7 * _metric(sheet, generator, 2 * STRAND, 2.0) + 0.7 * _metric(
-            sheet, generator, 6 * STRAND, 1.4
-        )
-        share = curl - 0.5
-        straight = np.sqrt(1 - share) * straight + np.sqrt(share) * tufts
-    return _wavy(straight, generator, curl)
+    share = 0.6 * max(0.0, curl - 0.3)
+    mixed = np.sqrt(1 - share) * (0.8 * fine + 0.5 * broad) + np.sqrt(share) * tufts
+    return _wavy(mixed, generator, waves)
 
 
 def _metric(sheet: _Sheet, generator, width: float, aspect: float) -> np.ndarray:
@@ -184,18 +179,18 @@ def _stretched(generator, rows: int, columns: int, width: float, length: float) 
     return noise / max(noise.std(), 1e-6)
 
 
-def _wavy(image: np.ndarray, generator, curl: float) -> np.ndarray:
+def _wavy(image: np.ndarray, generator, waves: float) -> np.ndarray:
     """Let the strands wander sideways, more towards the ends; waves of curly hair are shorter."""
     size = len(image)
     ends = np.linspace(0.3, 1, size, dtype=np.float32)[:, None]
     drift = 0.009 * size * ends * _stretched(generator, size, size, size / 14, size / 5)
-    if curl > 0.1:
-        drift += 0.012 * curl * size * _stretched(generator, size, size, size / 40, size / 24)
+    if waves > 0.1:
+        drift += 0.009 * waves * size * _stretched(generator, size, size, size / 16, size / 22)
     u, v = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
     return cv2.remap(image, u + drift, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
-def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
+def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     """Blend the de-lit photo into synthetic strands, ``[S, S, 3]`` linear."""
     slow_size = 64
     log = np.log(np.clip(photo, 0.003, 1.0))
@@ -211,7 +206,10 @@ def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
     mean = slow((log - target) * trust[..., None]) / np.maximum(weight, 1e-3)[..., None]
     mean = np.clip(mean, -1.2, 1.2)
     light = (mean @ LUMA)[..., None]
-    kept = mean - DELIGHT * light  # colour varies, most of the light does not
+    tint = mean - light
+    cooler = np.clip((tint[..., 2:] - tint[..., :1]) / 0.15, 0, 1)
+    tint = tint * cooler * np.clip(1.5 * light, 0, 0.8)  # highlights have the colour of the light
+    kept = mean - DELIGHT * light - tint  # colour varies, most of the light does not
     # away from the photo the slow colour fades to the hair's own
     reach = np.clip(weight / 0.25, 0, 1)[..., None]
     for _ in range(12):
@@ -222,7 +220,7 @@ def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
         reach = np.maximum(reach, wide[..., 3:] * 0.97)
     up = (sheet.size, sheet.size)
     slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
-    slow_light = cv2.resize((DELIGHT * light).astype(np.float32), up)[..., None]
+    slow_light = cv2.resize((DELIGHT * light + tint).astype(np.float32), up)
     seen = log - slow_light
     above = np.maximum((seen - target) @ LUMA - 0.3, 0)[..., None]
     seen = np.clip(seen - 0.55 * above, -6, 0)  # highlights belong to the light
@@ -230,8 +228,7 @@ def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     valleys = sheet.relief[..., None]
     ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
-    if sheet.cropped:
-        contrast *= 0.5
+    contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
     made = target + slow_target + contrast * strands[..., None] + 0.12 * valleys + np.log(ends)
     share = cv2.GaussianBlur(trust, (0, 0), 5.0)
     share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
@@ -239,7 +236,12 @@ def _paint(photo, trust, strands, colour, template, sheet) -> np.ndarray:
     return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
 
 
-def _alpha(sheet: _Sheet, strands: np.ndarray) -> np.ndarray:
+def _alpha(sheet: _Sheet) -> np.ndarray:
     """Cut-out ``[S, S]``: strands of different lengths around the outline."""
-    edge = sheet.outline + FRAY * (0.45 * strands - 0.15)
+    generator = np.random.default_rng(5)
+    strands = _metric(sheet, generator, STRAND, 9.0) + 0.6 * _metric(
+        sheet, generator, 3 * STRAND, 9.0
+    )
+    fray = np.interp(sheet.volume, [0.004, 0.015], [0.6 * FRAY, FRAY])
+    edge = sheet.outline + fray * (0.4 * strands - 0.15)
     return np.clip(0.5 + edge / 0.003, 0, 1).astype(np.float32)

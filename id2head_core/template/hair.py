@@ -45,7 +45,7 @@ class HairTemplate:
         uv: float32 ``[P, 2]``, u around (0 and 1 at the back, 0.5 in front), v down.
         weld: int32 ``[P]``, equal for duplicated vertices.
         grid: rows, columns (the seam counted twice), rows on the skull.
-        free: bool ``[P]``, brows, eyes, nose and mouth: never any hair.
+        free: bool ``[P]``, never any hair: brows, eyes, nose, mouth, and below the bust.
         skin_faces: int32 ``[F', 3]``, triangles of the head template (what hides hair).
         ear_height: float32 ``[P]``, metres that the ears stand out along the rays.
     """

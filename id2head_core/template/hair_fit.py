@@ -29,7 +29,7 @@ THIN = 0.002
 SPAN = 0.03
 """Distance from the outline at which presence saturates, metres."""
 
-FRONT = 0.024
+FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
 CROPPED = 0.006
@@ -174,8 +174,8 @@ def _hairline(view, located, hidden, hair, hull, length) -> tuple[np.ndarray, np
     presence = np.where(gone, -0.5, presence)
     known = np.maximum(known, 0.7 * (hangs | gone))
     beard = (y < -0.012) & (z > 0.0) & (presence > 0) & (hull < 0.02)
-    presence = np.where(beard | view.template.free, -1.0, presence)
-    known = np.where(beard | view.template.free, 1.0, known)
+    presence = np.where(beard, -1.0, presence)
+    known = np.where(beard, 1.0, known)
     return presence, known
 
 
@@ -220,7 +220,7 @@ def _presence(view, evidence, measured) -> np.ndarray:
     own = np.clip(evidence.known * 1.5, 0, 1)
     field = field * (1 - own) + evidence.presence * own
     field = template.blur(field, 0.7)
-    has = field > 0
+    has = (field > 0) & ~template.image(template.free)
     has[-1] = False
     label, count = ndimage.label(np.concatenate([has[:, :-1]] * 3, axis=1))
     size = np.bincount(label.ravel(), minlength=count + 1)
@@ -246,7 +246,7 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     plain = _spread(template, thickness, has * 1.0, (6.0, 3.0), 1e-3)  # no steps where unseen
     seen = np.clip(2 * _spread(template, np.ones_like(trust), trust, (3.0,), 0.08), 0, 1)
     thickness = np.where(has, plain + (thickness - plain) * seen, thickness)
-    front = np.interp(view.toward, [0.35, 0.85], [REACH, FRONT])
+    front = np.interp(view.toward, [0.3, 0.8], [REACH, FRONT])
     hull = np.minimum(np.maximum(evidence.hull, THIN), template.image(front))
     for _ in range(2):
         thickness = template.blur(np.clip(thickness, THIN, REACH), 1.2)
@@ -255,7 +255,7 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     if evidence.volume < CROPPED:
         thickness = np.minimum(thickness, 1.2 * evidence.volume)
     curl = curliness(view)
-    relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.0015 * curl, 0.2 * thickness)
+    relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.003 * curl, 0.2 * thickness)
     thickness = thickness + relief
     y = template.image(view.proxy)[..., 1]
     steep = np.interp(y, [-0.06, -0.03], [2.5, 0.5])  # no step at the hairline, none at the nape

@@ -16,7 +16,7 @@ def choose_style(view: HairView) -> str:
         - (0.08 if name in LONG and view.identity.gender < 0.35 else 0.0)
         - (0.04 if name.startswith("short") and view.identity.gender > 0.65 else 0.0)
         - (0.12 if name in ("braid01", "ponytail01") else 0.0)  # their tails are never seen
-        - (0.06 if name == "afro01" else 0.0)
+        - (0.12 if name == "afro01" else 0.0)  # its back is far from most heads
         for i, name in enumerate(view.template.styles)
     }
     return max(scores, key=scores.get)

