@@ -13,7 +13,7 @@ from .expression_removal import soften_folds
 from .eyes import project_eyes
 from .face_regions import FaceRegions, smoothstep
 from .hair_texture import hair_material
-from .photo_projection import luma, project_photo, to_srgb
+from .photo_projection import bearded, luma, project_photo, to_srgb
 from .uv_atlas import UVAtlas
 
 LIP_ROUGHNESS, SKIN_ROUGHNESS, EYE_ROUGHNESS = 0.42, 0.58, 0.12
@@ -43,7 +43,8 @@ class AppearanceBuilder:
         reference = reference_texels(photo.weight, self.regions)
         darkness = 1 - float(np.median(to_srgb(luma(albedo))[reference]))
         stock = self.template.stock_skin(identity.age, identity.gender, darkness)
-        weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions)
+        beard = bearded(identity.gender)
+        weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions, beard)
         skin = complete_skin(albedo, weight, self._fitted(stock), self.regions)
         skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
         skin = paint_mouth(skin, self.regions)

@@ -12,11 +12,14 @@ MOUTH_COLOUR = (0.13, 0.035, 0.03)
 """Linear RGB of the cavity behind the lips."""
 
 
-def plausible_skin(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions) -> np.ndarray:
+def plausible_skin(
+    albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions, beard: float
+) -> np.ndarray:
     """Trust by colour, ``[S, S]`` in [0, 1]: rejects hair, shadow and cloth beside the face.
 
     The middle of the face is exempt (brows, lips, beard and lashes belong there); elsewhere a texel
-    must look like the cheeks (robust distance in CIE Lab).
+    must look like the cheeks (robust distance in CIE Lab). ``beard`` in [0, 1] tells whether the
+    jaw may be covered by one.
     """
     lab = cv2.cvtColor(to_srgb(albedo).astype(np.float32), cv2.COLOR_RGB2LAB)
     reference = lab[reference_texels(weight, regions)]
@@ -31,7 +34,7 @@ def plausible_skin(albedo: np.ndarray, weight: np.ndarray, regions: FaceRegions)
     brow_ends = (1 - smoothstep(0.05, 0.14, np.abs(y - regions.brow_height + 0.08))) * (
         1 - smoothstep(0.92, 1.02, x)
     )
-    exempt = np.maximum(np.maximum(middle, brow_ends), regions.beard * (x < 0.95))
+    exempt = np.maximum(np.maximum(middle, brow_ends), beard * regions.beard * (x < 0.95))
     exempt = np.maximum(exempt, 1 - smoothstep(0.4, 0.5, regions.eye_distance()))
     return np.maximum(alike, gaussian(exempt.astype(np.float32), size * 0.6))
 

@@ -16,8 +16,11 @@ SYMMETRY = 0.85
 HIGHLIGHT_SHARE = 0.75
 """Share of the estimated specular reflection that is subtracted."""
 
-TARGET_LUMINANCE, EXPOSURE_SHARE = 0.32, 0.35
-"""Linear luminance that the reference skin is pulled towards, and how far (in log space)."""
+HUE_SHARE = 0.8
+"""How far the hue of grazing skin moves to that of the cheeks."""
+
+TARGET_LUMINANCE, EXPOSURE_SHARE = 0.32, 0.2
+"""Linear luminance that a darker photo's skin is pulled towards, and how far (in log space)."""
 
 
 def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
@@ -34,7 +37,22 @@ def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
     albedo = albedo / _shading(photo, regions)[..., None] ** SHADING_EXPONENT
     albedo = _balance_sides(albedo, photo.weight, regions)
     albedo = _soften_peaks(albedo, photo.weight, regions)
+    albedo = _steady_hue(albedo, photo, regions)
     return np.clip(albedo * _exposure(albedo, photo, regions), 0.0, 1.0).astype(np.float32)
+
+
+def _steady_hue(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
+    """Give skin seen at a grazing angle the hue of the cheeks.
+
+    There the surface mirrors its surroundings (Fresnel), which shows as grey or coloured edges at
+    temples and jaw.
+    """
+    reference = np.median(albedo[reference_texels(photo.weight, regions)], axis=0)
+    skin = np.clip(photo.probabilities[..., 1] + photo.probabilities[..., 14], 0, 1)
+    grazing = (1 - smoothstep(0.35, 0.7, photo.facing)) * skin * (np.abs(regions.x) > 0.5)
+    grazing = gaussian(grazing.astype(np.float32), 0.004 * regions.atlas.size)
+    target = (luma(albedo) / luma(reference))[..., None] * reference
+    return albedo + (target - albedo) * (HUE_SHARE * grazing)[..., None]
 
 
 def _exposure(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
@@ -47,7 +65,7 @@ def _exposure(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> 
     seen = np.median(photo.colour[reference], axis=0)
     matte = np.median(albedo[reference], axis=0)
     level = float(luma(matte))
-    gain = np.clip(TARGET_LUMINANCE / max(level, 1e-3), 0.5, 3.0) ** EXPOSURE_SHARE
+    gain = np.clip(TARGET_LUMINANCE / max(level, 1e-3), 1.0, 3.0) ** EXPOSURE_SHARE
     return gain * (seen / luma(seen)) / np.maximum(matte / level, 1e-3)
 
 

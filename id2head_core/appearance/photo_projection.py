@@ -69,8 +69,8 @@ def project_photo(
         640,
     )
     visible = depth < nearest + 0.004
-    weight = smoothstep(0.15, 0.5, facing) * (visible & inside & atlas.mask)
-    weight *= _shows_skin(probabilities, colour, regions)
+    weight = smoothstep(0.2, 0.55, facing) * (visible & inside & atlas.mask)
+    weight *= _shows_skin(probabilities, colour, regions, bearded(identity.gender))
     return PhotoTexture(colour * atlas.mask[..., None], weight, normal, facing, probabilities)
 
 
@@ -154,7 +154,14 @@ def nearest_depth(
     )
 
 
-def _shows_skin(probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions) -> np.ndarray:
+def bearded(gender: float) -> float:
+    """Whether hair on chin and cheeks may be a beard, from the probability of "female"."""
+    return float(1 - smoothstep(0.5, 0.8, np.float32(gender)))
+
+
+def _shows_skin(
+    probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions, beard: float
+) -> np.ndarray:
     """How surely the photo shows the surface itself, ``[S, S]`` in [0, 1]."""
 
     def share(classes):
@@ -162,7 +169,7 @@ def _shows_skin(probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegi
 
     atlas = regions.atlas
     near_eye = 1 - smoothstep(0.3, 0.38, regions.eye_distance())
-    allowed = share(SKIN) + share(EYES) * near_eye + share(HAIR) * regions.beard
+    allowed = share(SKIN) + share(EYES) * near_eye + share(HAIR) * regions.beard * beard
     allowed = allowed + share(EARS) * regions.ears + share(NECK) * regions.neck
     glasses = share(GLASSES)
     if (glasses > 0.5).sum() > 50:
