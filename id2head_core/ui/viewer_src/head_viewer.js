@@ -1,13 +1,15 @@
 // The 3D view of one head. It draws only when something changed; nothing here talks to the server.
 import {
-  Box3, MathUtils, NeutralToneMapping, PCFShadowMap, PerspectiveCamera, Scene, SRGBColorSpace,
-  Sphere, Spherical, Vector3, WebGLRenderer,
+  Box3, MathUtils, PCFShadowMap, PerspectiveCamera, Scene, SRGBColorSpace, Sphere, Spherical,
+  Vector3, WebGLRenderer,
 } from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 
+import { makeBackdrop, paintBackdrop } from "./backdrop.js";
 import { direction, mirrored, softboxEnvironment, StudioLight } from "./lighting.js";
 import { disposeHead, dressMesh } from "./materials.js";
+import { skinToneMapping } from "./tone_mapping.js";
 
 const GLIDE_MS = 260;
 const CHEST = 0.2; // share of the bust's height below the portrait's frame
@@ -23,9 +25,9 @@ export class HeadViewer {
     this.meshes = [];
     this.loads = 0;
     this.listeners = new AbortController();
-    const renderer = (this.renderer = new WebGLRenderer({ antialias: true, alpha: true }));
+    const renderer = (this.renderer = new WebGLRenderer({ antialias: true }));
     renderer.outputColorSpace = SRGBColorSpace;
-    renderer.toneMapping = NeutralToneMapping; // keeps the hue of skin, rolls off highlights only
+    renderer.toneMapping = skinToneMapping();
     renderer.shadowMap.enabled = true;
     renderer.shadowMap.type = PCFShadowMap;
     renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
@@ -34,12 +36,15 @@ export class HeadViewer {
     this.canvas.setAttribute("aria-label", "3D head. Arrow keys turn it, plus and minus zoom.");
     host.prepend(this.canvas);
     this.scene = new Scene();
+    this.scene.background = makeBackdrop();
     this.camera = new PerspectiveCamera(24, 1, 0.01, 100);
     this.environment = softboxEnvironment(renderer);
     this.light = new StudioLight(this.scene);
     this.#startControls();
     this.#listen();
     this.resizing = new ResizeObserver(() => this.resize());
+    this.theme = new MutationObserver(() => this.repaint());
+    this.theme.observe(document.body, { attributes: true, attributeFilter: ["class"] });
     this.resizing.observe(host);
     this.resize();
   }
@@ -109,6 +114,13 @@ export class HeadViewer {
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
     if (this.root && !this.touched) this.resetView();
+    this.repaint();
+  }
+
+  /** The backdrop anew: the size or the theme of the page has changed. */
+  repaint() {
+    if (!this.host.clientWidth || !this.host.clientHeight) return;
+    paintBackdrop(this.scene.background, this.host);
     this.invalidate();
   }
 
@@ -251,19 +263,12 @@ export class HeadViewer {
     }
   }
 
-  /** The current picture over the studio background, as a canvas of the drawing buffer's size. */
+  /** The current picture as a canvas of the drawing buffer's size. */
   snapshot() {
     this.draw(); // the buffer is only readable in the task that drew it
     const { width, height } = this.canvas;
     const picture = Object.assign(document.createElement("canvas"), { width, height });
-    const paint = picture.getContext("2d");
-    const style = getComputedStyle(this.host);
-    const glow = paint.createRadialGradient(width / 2, 0.4 * height, 0, width / 2, 0.4 * height, 0.8 * Math.max(width, height));
-    glow.addColorStop(0, style.getPropertyValue("--studio-centre").trim() || "#fff");
-    glow.addColorStop(1, style.getPropertyValue("--studio-edge").trim() || "#ccc");
-    paint.fillStyle = glow;
-    paint.fillRect(0, 0, width, height);
-    paint.drawImage(this.canvas, 0, 0);
+    picture.getContext("2d").drawImage(this.canvas, 0, 0);
     return picture;
   }
 
@@ -273,6 +278,8 @@ export class HeadViewer {
     cancelAnimationFrame(this.pending);
     this.listeners.abort();
     this.resizing.disconnect();
+    this.theme.disconnect();
+    this.scene.background.dispose();
     this.controls.dispose();
     this.clear();
     this.environment.dispose();
