@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from .bake_refine import split_long_edges
 from .bake_sources import SKULL_DEPTH, SKULL_HEIGHT, SKULL_WIDTH, VERTEX_COUNT, BaseMesh
 
 CUT_HALF_WIDTH, CUT_TOP, CUT_DEPTH = 1.22, 6.28, 1.06
@@ -18,6 +19,9 @@ CUT_HALF_WIDTH, CUT_TOP, CUT_DEPTH = 1.22, 6.28, 1.06
 
 CUT_TILT = 0.22
 """Rise of the cut towards the back, decimetres per decimetre."""
+
+SKULL_BOTTOM = 7.0
+"""Height (decimetres, at depth 0) above which long edges are halved; falls towards the face."""
 
 SNAP = 0.3
 """Vertices nearer to the cut than this share of an edge are moved onto it."""
@@ -96,21 +100,29 @@ def cut_bust(mesh: BaseMesh, helpers: np.ndarray) -> Bust:
     base_row[list(snap)] = -1
     faces = new_row[faces]
     combination = combination.tocsr()
-    surface = combination[skin]
+    kept = base_row[:VERTEX_COUNT] >= 0
+    skull = np.zeros(len(skin), bool)
+    x, y, z = mesh.vertices[kept].T
+    throat = (np.abs(x) < 0.36) & (y < 7.0) & (z < 1.52)
+    skull[base_row[kept]] = (y > SKULL_BOTTOM - 0.35 * z) & ~throat
+    faces, uv_faces, uv, surface = split_long_edges(
+        faces, uv_faces, uv, combination[skin], mesh.vertices, skull
+    )
+    visible = surface.shape[0]
     rim = _boundary_loop(faces)
-    rings, lift, cap = _bottom(surface, rim, len(skin))
-    skin_count = len(skin) + rings.shape[0]
+    rings, lift, cap = _bottom(surface, rim, visible)
+    skin_count = visible + rings.shape[0]
     extra = np.array([v for v in np.unique(helpers) if base_row[v] < 0], int)
     base_row[extra] = skin_count + np.arange(len(extra))
     helper_rows = sparse.identity(VERTEX_COUNT, format="csr")[extra]
     bottom = np.zeros(skin_count + len(extra), bool)
-    bottom[len(skin) : skin_count] = True
+    bottom[visible:skin_count] = True
     cap_vertices = np.unique(cap)
     uv_row = np.full(skin_count, -1)
     uv_row[cap_vertices] = len(uv) + np.arange(len(cap_vertices))
     return Bust(
         combination=sparse.vstack([surface, rings, helper_rows]).tocsr(),
-        lift=np.r_[np.zeros(len(skin)), lift, np.zeros(len(extra))],
+        lift=np.r_[np.zeros(visible), lift, np.zeros(len(extra))],
         skin=skin_count,
         faces=np.concatenate([faces, cap]),
         uv_faces=np.concatenate([uv_faces, uv_row[cap]]),
