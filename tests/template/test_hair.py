@@ -258,6 +258,8 @@ def test_bald_top_with_hair_at_the_sides_stays_bald_on_top(hair_template, head):
     assert hair.style != BALD
     coverage = scalp_coverage(hair_template, hair, head.mean)
     assert coverage[crown_of(head)] < 0.1
+    behind = np.argmin(np.linalg.norm(head.mean - [0, 0.085, -0.07], axis=1))
+    assert coverage[behind] < 0.1  # never seen
     side = np.argmin(np.linalg.norm(head.mean - [0.075, 0.03, -0.02], axis=1))
     assert coverage[side] > 0.4
 
@@ -279,6 +281,19 @@ def test_colour_and_texture_are_the_photo_s(hair_template, head):
     assert material.alpha[200, 128] < 0.1  # the throat
     share = material.albedo[hairy] / material.albedo[hairy].sum(-1, keepdims=True)
     assert share.mean(0) == pytest.approx(linear / linear.sum(), abs=0.03)  # no skin, no wall
+
+
+def test_texture_has_the_photo_s_sides(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
+    identity = person(wanted, body, (120, 60, 60))
+    right = identity.photo.pixels[:, SIZE // 2 :]  # the subject's left
+    right[(right == (120, 60, 60)).all(-1)] = (60, 60, 120)
+    hair = fit_hair(hair_template, identity, fit)
+    albedo = hair_material(hair_template, hair, identity, fit, size=256).albedo
+    fringe = slice(70, 100)
+    red, blue = albedo[fringe, 122:127], albedo[fringe, 130:135]
+    assert (red[..., 0] > 1.2 * red[..., 2]).mean() > 0.8
+    assert (blue[..., 2] > 1.2 * blue[..., 0]).mean() > 0.8
 
 
 def test_fit_is_deterministic(hair_template, head):
@@ -303,6 +318,11 @@ def test_missing_weights_are_named(monkeypatch, tmp_path):
     with pytest.raises(WeightsError, match="hair/hair_template.npz"):
         HairTemplate.load()
     assert weights.weights_root() == tmp_path
+
+
+def test_another_head_template_is_refused(hair_template, head):
+    with pytest.raises(WeightsError, match="bound to a head of"):
+        hair_template.proxy_vertices(head.mean[:-1])
 
 
 def test_ten_styles_of_the_cc0_core(hair_template):
