@@ -7,8 +7,12 @@ import torch
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
 from ..structures import HeadFit, HeadPart, Identity
+from .face_regions import smoothstep
 from .photo_projection import EYES, GLASSES, luma, nearest_depth, sample_parsing, sample_photo
 from .uv_atlas import pull_push
+
+IRIS_COSINE, PUPIL_COSINE = 0.93, 0.985
+"""Cosines of the angles from the eyeball's axis to the rims of iris (21.6°) and pupil (10°)."""
 
 
 def project_eyes(
@@ -55,8 +59,39 @@ def project_eyes(
     ratio = np.log(np.clip(luma(photo[seen]), 0.01, 1)).mean()
     ratio -= np.log(np.clip(luma(stock[seen]), 0.01, 1)).mean()
     matched = stock * np.exp(np.clip(ratio, -0.9, 0.2))
+    photo, matched = _clear_irises(photo, matched, weight, normal[..., 2])
     blended = matched * (1 - weight[..., None]) + photo * weight[..., None]
     return pull_push(blended.astype(np.float32), mask.astype(np.float32))
+
+
+def _clear_irises(photo, stock, weight, ahead):
+    """Take the mirrored light off the irises, and give the hidden part of them the seen colour.
+
+    Args:
+        photo: float32 ``[E, E, 3]``, linear.
+        stock: likewise.
+        weight: float32 ``[E, E]``, where the photo shows the eyeball.
+        ahead: float32 ``[E, E]``, cosine between the eyeball's normal and straight ahead.
+
+    Returns:
+        Both textures, changed inside the irises.
+    """
+    iris = smoothstep(IRIS_COSINE - 0.015, IRIS_COSINE + 0.01, ahead)
+    pupil = smoothstep(PUPIL_COSINE - 0.006, PUPIL_COSINE + 0.004, ahead)
+    ring = (iris > 0.9) & (pupil < 0.1)
+    shown = ring & (weight > 0.6)
+    if shown.sum() < 30:
+        return photo, stock
+    luminance = luma(photo)
+    darker = shown & (luminance <= np.median(luminance[shown]))
+    colour = np.median(photo[darker], axis=0)
+    level = float(luma(colour))
+    mirrored = iris * smoothstep(1.3 * level, 2.2 * level, luminance)
+    mirrored = cv2.GaussianBlur(mirrored.astype(np.float32), (0, 0), 1.0)[..., None]
+    tint = np.clip(colour / np.maximum(np.median(stock[ring], axis=0), 1e-3), 0.3, 2.5)
+    stock = stock * (1 + (tint - 1) * (iris * (1 - pupil))[..., None])
+    photo = photo * (1 - 0.9 * mirrored) + stock * 0.9 * mirrored
+    return photo * (1 - 0.6 * pupil[..., None]), stock
 
 
 def _texels(part: HeadPart, side: int):
