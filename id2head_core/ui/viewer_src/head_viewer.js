@@ -15,6 +15,14 @@ const GLIDE_MS = 260;
 const CHEST = 0.2; // share of the bust's height below the portrait's frame
 const reducedMotion = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// three's own context always has an alpha channel, into which soft hair edges would write holes.
+function opaqueContext() {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2", { alpha: false, antialias: true });
+  if (!context) throw new Error("WebGL 2 is not available");
+  return { canvas, context };
+}
+
 export class HeadViewer {
   /** `host` is an element with a size and a CSS background; `onMessage(text)` tells of trouble. */
   constructor(host, onMessage = () => {}) {
@@ -25,7 +33,7 @@ export class HeadViewer {
     this.meshes = [];
     this.loads = 0;
     this.listeners = new AbortController();
-    const renderer = (this.renderer = new WebGLRenderer({ antialias: true }));
+    const renderer = (this.renderer = new WebGLRenderer(opaqueContext()));
     renderer.outputColorSpace = SRGBColorSpace;
     renderer.toneMapping = skinToneMapping();
     renderer.shadowMap.enabled = true;

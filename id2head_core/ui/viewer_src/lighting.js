@@ -14,7 +14,7 @@ const DEGREE = Math.PI / 180;
 export const PRESETS = {
   front: { azimuth: 8, elevation: 24, key: 0.68, fill: 0.1, ambient: 0.36, rim: 0.1 },
   right: { azimuth: 72, elevation: 18, key: 1.0, fill: 0.05, ambient: 0.17, rim: 0.1 },
-  back: { azimuth: 165, elevation: 32, key: 1.0, fill: 0.08, ambient: 0.2, rim: 0.5 },
+  back: { azimuth: 165, elevation: 32, key: 0.5, fill: 0.08, ambient: 0.2, rim: 0.2 },
   left: { azimuth: -72, elevation: 18, key: 1.0, fill: 0.05, ambient: 0.17, rim: 0.1 },
   direct: { azimuth: 32, elevation: 42, key: 1.15, fill: 0, ambient: 0.07, rim: 0 },
   diffuse: { azimuth: 0, elevation: 60, key: 0, fill: 0.12, ambient: 0.85, rim: 0 },

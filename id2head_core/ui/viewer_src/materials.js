@@ -30,6 +30,10 @@ export function dressMesh(mesh, environment, anisotropy) {
   if (part === "teeth" || part === "tongue") {
     Object.assign(material, { envMap: environment, roughness: 0.3 });
   }
+  if (part === "hair") {
+    // A shell mirrors a light behind it like a helmet; strands would scatter it.
+    Object.assign(material, { roughness: Math.max(0.8, material.roughness), roughnessMap: null });
+  }
   if (material.alphaTest > 0) {
     material.alphaToCoverage = true; // soft edges of strands without sorting
     material.side = DoubleSide;
