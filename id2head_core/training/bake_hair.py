@@ -22,6 +22,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from .. import weights
+from ..template.hair import CELL
 from ..template.head_template import HeadTemplate
 from .bake_bust import skull_frame
 from .bake_skull_proxy import (
@@ -50,6 +51,9 @@ REACH = 0.22
 
 LOCK_ROWS = 2
 """Rows by which long hair may hang over the lower rim of the bust."""
+
+WALL = 2.5
+"""Steepest side of a style: metres of thickness per metre from its outline."""
 
 INSET = 0.0012
 """The proxy lies this far inside the skin, metres."""
@@ -127,8 +131,10 @@ def clean(thickness: np.ndarray, free: np.ndarray) -> np.ndarray:
     inside, outside = (ndimage.distance_transform_edt(m) for m in (tiled, ~tiled))
     signed = ndimage.gaussian_filter(np.clip(inside - outside, -8, 8), 1.0)
     signed = signed[:, COLUMNS : 2 * COLUMNS]
+    depth = CELL * np.maximum(inside[:, COLUMNS : 2 * COLUMNS] - 0.5, 0)
+    low = np.minimum(low, 0.004 + WALL * depth)  # no walls without texture at the outline
     signed[-1] = np.minimum(signed[-1], -1)
-    out = np.where(signed > 0, np.maximum(low, 0.001), 0.006 * np.minimum(signed, -0.01))
+    out = np.where(signed > 0, np.maximum(low, 0.001), CELL * np.minimum(signed, -0.01))
     return np.c_[out, out[:, :1]].astype(np.float32)
 
 
