@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.views is not None:
         from .render.contact_sheet import write_views
 
-        for path in write_views(asset, options.views, photo.pixels):
+        for path in write_views(asset, options.views, asset.portrait):
             sys.stdout.write(f"{path}\n")
 
 

@@ -1,7 +1,7 @@
-"""Timings of the CPU path: ``python -m id2head_core.bench [render] [geometry]``.
+"""Timings of the CPU path: ``python -m id2head_core.bench [render] [geometry] [pipeline]``.
 
 Prints medians of several warm runs, the spread between the quartiles, and what a slow twin takes.
-Everything runs on a synthetic bust, so no weights are needed.
+``render`` and ``geometry`` run on a synthetic bust, ``pipeline`` on an example photo.
 """
 
 import argparse
@@ -17,6 +17,9 @@ from .structures import HeadAppearance, HeadGeometry, HeadPart, Material
 
 REPEATS = 11
 """Timed runs per line, after one that is not timed."""
+
+PIPELINE_REPEATS = 5
+"""Heads that are made from the example photo."""
 
 DETAIL = 96
 """Rows of the synthetic bust: 2 (DETAIL - 1) 4/3 DETAIL, about 24,000 triangles."""
@@ -107,6 +110,37 @@ def bench_geometry() -> None:
     _report("vertex normals, torch", lambda: vertex_normals_torch(*tensors))
 
 
+def bench_pipeline() -> None:
+    """Photo to first and to finished head, stage by stage, and the peak memory."""
+    import resource
+    import tempfile
+    from pathlib import Path
+
+    from . import weights
+    from .pipeline import HeadPipeline
+
+    started = time.perf_counter()
+    pipeline = HeadPipeline()
+    pipeline.warm_up()
+    _say(f"{'load and warm up':44s} {time.perf_counter() - started:9.2f} s")
+    photo = weights.path("examples/person_3.jpg")
+    rows: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="id2head-") as folder:
+        for _ in range(PIPELINE_REPEATS):
+            started, first = time.perf_counter(), None
+            for event in pipeline.stream(photo, output_dir=Path(folder)):
+                if event.asset is not None and first is None:
+                    first = time.perf_counter() - started
+            total = time.perf_counter() - started
+            stages = event.asset.metadata["seconds"]
+            for name, value in {**stages, "first head": first, "finished head": total}.items():
+                rows.setdefault(name, []).append(value)
+    for name, values in rows.items():
+        _say(f"{name:44s} {np.median(values):9.2f} s    {min(values):.2f} ... {max(values):.2f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    _say(f"{'peak memory of the process':44s} {peak:9.2f} GB")
+
+
 def synthetic_head() -> tuple[HeadGeometry, HeadAppearance]:
     """A lumpy ball of about 24,000 triangles with a 1024² texture and glossy eyes."""
     skin = _sphere(DETAIL)
@@ -174,7 +208,11 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-GROUPS: dict[str, Callable[[], None]] = {"render": bench_render, "geometry": bench_geometry}
+GROUPS: dict[str, Callable[[], None]] = {
+    "render": bench_render,
+    "geometry": bench_geometry,
+    "pipeline": bench_pipeline,
+}
 """Benchmarks by name."""
 
 

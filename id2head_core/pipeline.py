@@ -7,6 +7,7 @@ events.
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -30,7 +31,6 @@ from .structures import (
     HeadFit,
     HeadGeometry,
     Identity,
-    Material,
     Photo,
     Progress,
 )
@@ -42,6 +42,9 @@ from .template.head_template import HeadTemplate
 logger = logging.getLogger(__name__)
 
 NOTE = "AI-generated likeness of a person, made from one photo."
+
+PREVIEW_EVERY = 8
+"""Steps of the refinement between two preview pictures."""
 
 SECONDS = {"face": 1.0, "fit": 5.0, "geometry": 1.0, "appearance": 5.0, "asset": 1.5}
 """Typical duration of each stage on two CPU cores, for the first estimate of the time left."""
@@ -119,7 +122,8 @@ class HeadPipeline:
         image = self._preview(geometry, appearance)
         steps = self.config.refine_steps
         if steps:
-            first = self._write(geometry, appearance, output_dir / "head_preview.glb", seed, clock)
+            path = output_dir / "head_preview.glb"
+            first = self._write(identity, geometry, appearance, path, seed, clock)
             yield Progress(
                 "appearance", 0, steps, "First head", clock.left("appearance"), image, first
             )
@@ -130,7 +134,8 @@ class HeadPipeline:
                     appearance = event
             image = self._preview(geometry, appearance)
         clock.done("appearance")
-        asset = self._write(geometry, appearance, output_dir / "head.glb", seed, clock)
+        path = output_dir / "head.glb"
+        asset = self._write(identity, geometry, appearance, path, seed, clock)
         clock.done("asset")
         logger.info("head finished: %s", clock.seconds)
         yield Progress("asset", 1, 1, "Done", 0.0, image, asset, final=True)
@@ -158,15 +163,17 @@ class HeadPipeline:
             steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )
-        gain = np.float32(1)
-        for step, gain in run:  # noqa: B007 (the last one is used)
-            if step % 5 == 0 and step < steps:
-                yield Progress(
-                    "appearance", step, steps, "Matching the identity", clock.left("appearance")
-                )
-        albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
-        changed = Material(albedo, skin.alpha, skin.roughness)
-        yield HeadAppearance({**appearance.materials, "skin": changed})
+        for step, gain in run:
+            if step % PREVIEW_EVERY and step < steps:
+                continue
+            albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
+            changed = replace(skin, albedo=albedo)
+            appearance = HeadAppearance({**appearance.materials, "skin": changed})
+            if step < steps:
+                image = self._preview(geometry, appearance)
+                left = clock.left("appearance")
+                yield Progress("appearance", step, steps, "Matching the identity", left, image)
+        yield appearance
 
     def _preview(self, geometry: HeadGeometry, appearance: HeadAppearance) -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""
@@ -176,6 +183,7 @@ class HeadPipeline:
 
     def _write(
         self,
+        identity: Identity,
         geometry: HeadGeometry,
         appearance: HeadAppearance,
         path: Path,
@@ -193,21 +201,32 @@ class HeadPipeline:
             "seconds": {stage: round(value, 2) for stage, value in clock.seconds.items()},
         }
         asset = HeadAsset(geometry, appearance, metadata)
-        return HeadAsset(geometry, appearance, metadata, write_glb(asset, path))
+        return replace(asset, path=write_glb(asset, path), portrait=portrait(identity, 512))
 
 
 def face_preview(identity: Identity, side: int = 384) -> np.ndarray:
-    """The photo around the face with its landmarks, uint8 ``[side, side, 3]``."""
-    left, top, right, bottom = identity.face.box
-    centre = np.array([(left + right) / 2, (top + bottom) / 2])
-    scale = side / (1.9 * max(right - left, bottom - top))
-    matrix = np.c_[np.eye(2) * scale, side / 2 - centre * scale]
-    crop = cv2.warpAffine(
-        identity.photo.pixels, matrix, (side, side), flags=cv2.INTER_AREA, borderValue=(40,) * 3
-    )
+    """The photo around the head with the face's landmarks, uint8 ``[side, side, 3]``."""
+    crop, matrix = _crop(identity, side)
     for point in identity.face.landmarks @ matrix[:, :2].T + matrix[:, 2]:
         cv2.circle(crop, (round(point[0]), round(point[1])), 2, (90, 220, 130), -1, cv2.LINE_AA)
     return crop
+
+
+def portrait(identity: Identity, side: int) -> np.ndarray:
+    """The photo around the head, uint8 ``[side, side, 3]``."""
+    return _crop(identity, side)[0]
+
+
+def _crop(identity: Identity, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Square crop around the head and the affine ``[2, 3]`` from photo to crop pixels."""
+    left, top, right, bottom = identity.face.box
+    centre = np.array([(left + right) / 2, top + 0.42 * (bottom - top)])
+    scale = side / (2.0 * max(right - left, bottom - top))
+    matrix = np.c_[np.eye(2) * scale, side / 2 - centre * scale]
+    crop = cv2.warpAffine(
+        identity.photo.pixels, matrix, (side, side), flags=cv2.INTER_AREA, borderValue=(222,) * 3
+    )
+    return crop, matrix
 
 
 class _Clock:

@@ -196,12 +196,15 @@ class HeadAsset:
         appearance: materials.
         metadata: JSON-serialisable settings, timings and notes (written to the .glb).
         path: the .glb on disk, once written.
+        portrait: uint8 ``[S, S, 3]``, the photo around the head, for contact sheets; never written
+            to the .glb.
     """
 
     geometry: HeadGeometry
     appearance: HeadAppearance
     metadata: dict = field(default_factory=dict)
     path: Path | None = None
+    portrait: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
