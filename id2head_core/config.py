@@ -18,9 +18,6 @@ class PipelineConfig:
     texture_size: int = 1024
     """Side of the skin's albedo texture, pixels."""
 
-    photo_evidence: bool = True
-    """Use the photo's landmarks and skin texture (False: embedding only, a later stage)."""
-
     refine_steps: int = 25
     """Steps of the luminance-only ArcFace refinement; 0 switches it off."""
 

@@ -6,7 +6,7 @@ events.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,11 +127,7 @@ class HeadPipeline:
             yield Progress(
                 "appearance", 0, steps, "First head", clock.left("appearance"), image, first
             )
-            for event in self._refine(identity, fit, geometry, appearance, seed, clock):
-                if isinstance(event, Progress):
-                    yield event
-                else:
-                    appearance = event
+            appearance = yield from self._refine(identity, fit, geometry, appearance, seed, clock)
             image = self._preview(geometry, appearance)
         clock.done("appearance")
         path = output_dir / "head.glb"
@@ -148,8 +144,8 @@ class HeadPipeline:
         appearance: HeadAppearance,
         seed: int,
         clock: "_Clock",
-    ) -> Iterator[Progress | HeadAppearance]:
-        """ArcFace refinement in slices; yields progress and, last, the new appearance."""
+    ) -> Generator[Progress, None, HeadAppearance]:
+        """ArcFace refinement of the skin; yields progress and returns the new appearance."""
         steps = self.config.refine_steps
         skin = appearance.materials["skin"]
         run = refine_identity(
@@ -173,7 +169,7 @@ class HeadPipeline:
                 image = self._preview(geometry, appearance)
                 left = clock.left("appearance")
                 yield Progress("appearance", step, steps, "Matching the identity", left, image)
-        yield appearance
+        return appearance
 
     def _preview(self, geometry: HeadGeometry, appearance: HeadAppearance) -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""

@@ -30,7 +30,7 @@ def build_geometry(
     skin, *bound = template.parts(fit.neutral, displacements)
     parts = [_through_grid(skin), *bound]
     if hair is not None:
-        mesh = hair_part(hair_template, hair, fit.neutral)
+        mesh = hair_part(hair_template, hair, fit.neutral, displacements)
         if mesh is not None:
             parts.append(mesh)
     return HeadGeometry(tuple(parts))

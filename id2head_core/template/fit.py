@@ -7,12 +7,13 @@ model cannot explain is met by a smooth residual warp (kernel ridge regression) 
 neutral head. Lengths are metres, image coordinates are photo pixels (x right, y down).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..camera import photo_camera
 from ..structures import FaceParsing, HeadFit, Identity
+from .cranium import cranium_correction
 from .head_template import HeadTemplate
 
 CAMERA_DISTANCE = 1.4
@@ -107,7 +108,15 @@ class TemplateFitter:
         ]
         state, _ = min(starts, key=lambda start: start[1])
         state, _ = self._solve(target, spread, 0.0, 14, precision, state=state)
-        return self._head_fit(state, landmarks, centre, scale, identity.photo.size)
+        fit = self._head_fit(state, landmarks, centre, scale, identity.photo.size)
+        skull = cranium_correction(fit, identity.parsing, identity.photo.size)
+        residual = fit.residual + skull
+        return replace(
+            fit,
+            residual=residual,
+            vertices=fit.vertices + skull,
+            neutral=self.template.neutral(fit.identity, residual),
+        )
 
     def keypoints(self, vertices: np.ndarray) -> np.ndarray:
         """ArcFace's five points on a head ``[N, 3]``: ``[5, 3]``, metres, image left first."""
