@@ -71,8 +71,10 @@ def match_stock(sides, seen, weight, stock, regions: FaceRegions) -> np.ndarray:
     """Stock skin times a smooth field of colour ratios taken from the seen skin, ``[S, S, 3]``."""
     atlas = regions.atlas
     ratio = np.log(np.clip(sides, 0.004, 1)) - np.log(np.clip(stock, 0.004, 1))
-    base = np.median(ratio[reference_texels(weight, regions)], axis=0)
     plain = (regions.mouth_distance() > 0.36) & (regions.eye_distance() > 0.33)
+    wide = plain & (weight > 0.7) & atlas.mask  # all bare skin: cheeks alone are redder than a neck
+    chosen = wide if wide.sum() > 500 else reference_texels(weight, regions)
+    base = np.median(ratio[chosen], axis=0)
     trust = (smoothstep(0.5, 1.0, seen) * plain) * atlas.mask
     difference = ratio - base
     brightness = np.clip(difference.mean(-1, keepdims=True), -0.45, 0.45)

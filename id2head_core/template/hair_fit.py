@@ -32,7 +32,7 @@ SPAN = 0.03
 FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
-CROPPED = 0.006
+CROPPED = 0.010
 """Hair with less volume than this lies on the skull: a buzz cut, or tied back; metres."""
 
 BALD_SHARE = 0.05
