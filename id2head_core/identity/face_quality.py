@@ -14,7 +14,7 @@ MIN_FACE = 96
 """Smallest height of the face's box, pixels."""
 
 MAX_YAW, MIN_PITCH, MAX_PITCH, MAX_ROLL = 50.0, -45.0, 30.0, 45.0
-"""Limits of the head pose, degrees, by ``head_angles`` (whose pitch is about -5 for a level head)."""
+"""Limits of the head pose, degrees, by ``head_angles`` (pitch is about -5 when level)."""
 
 MIN_SHARPNESS = 0.39
 """By ``sharpness``: 0.55 to 0.75 for sharp photos; Gaussian blur of 2 % of the face gives 0.38."""
