@@ -152,7 +152,7 @@ class HeadPipeline:
             geometry,
             appearance,
             self.fitter.keypoints(fit.neutral),
-            identity.embedding,
+            self._target(identity),
             self.arcface,
             self.renderer,
             self.appearance.refinable(geometry),
@@ -170,6 +170,15 @@ class HeadPipeline:
                 left = clock.left("appearance")
                 yield Progress("appearance", step, steps, "Matching the identity", left, image)
         return appearance
+
+    def _target(self, identity: Identity) -> np.ndarray:
+        """The photo's embedding ``[512]`` by the differentiable recogniser.
+
+        With ``face_models="buffalo_l"`` this is another space than ``identity.embedding``.
+        """
+        image = torch.tensor(identity.photo.pixels).permute(2, 0, 1)[None].float() / 255
+        keypoints = torch.tensor(identity.face.keypoints)[None].float()
+        return self.arcface.embed(self.arcface.align(image, keypoints))[0].numpy()
 
     def _preview(self, geometry: HeadGeometry, appearance: HeadAppearance) -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""

@@ -79,7 +79,7 @@ class FaceRegions:
         y, x, z = self.y, np.abs(self.x), self.z
         below = 1 - smoothstep(self.brow_height, self.brow_height + 0.2, y)
         above = smoothstep(self.chin[1] - 0.12, self.chin[1] + 0.02, y)
-        limit = np.where(y > self.nose_tip[1], 0.86, 1.02)
+        limit = 1.02 - 0.16 * smoothstep(self.nose_tip[1] - 0.2, self.nose_tip[1] + 0.2, y)
         side = 1 - smoothstep(limit - 0.1, limit + 0.1, x)
         return below * above * side * (z > -1.0)
 
@@ -107,8 +107,13 @@ class FaceRegions:
 
     @cached_property
     def beard(self) -> np.ndarray:
-        """Bool, where hair in front of the face is a beard or a moustache."""
-        y = self.y
-        low = (y < self.nose_tip[1] - 0.1) & (y > self.chin[1] - 0.35) & (np.abs(self.x) < 0.75)
-        sideburn = (y < self.nose_tip[1]) & (y > self.chin[1]) & (np.abs(self.x) < 1.0)
-        return (low | sideburn) & (self.z > -1.0)
+        """Where hair in front of the face is a beard or a moustache, ``[S, S]`` in [0, 1]."""
+        y, x = self.y, np.abs(self.x)
+        bottom = smoothstep(self.chin[1] - 0.45, self.chin[1] - 0.25, y)
+        low = (1 - smoothstep(self.nose_tip[1] - 0.2, self.nose_tip[1], y)) * (
+            1 - smoothstep(0.65, 0.85, x)
+        )
+        sideburn = (1 - smoothstep(self.nose_tip[1] - 0.1, self.nose_tip[1] + 0.2, y)) * (
+            smoothstep(0.5, 0.7, x) * (1 - smoothstep(0.9, 1.1, x))
+        )
+        return np.maximum(low, sideburn) * bottom * (self.z > -1.0)

@@ -103,9 +103,8 @@ def _view(geometry, appearance, yaw, keypoints, renderer):
     fragments = rasterizer.rasterize(clip, faces, RENDER_SIZE, RENDER_SIZE)
     uv = rasterizer.interpolate(torch.from_numpy(part.uv), faces, fragments)  # [H, W, 2]
     skin = torch.from_numpy((rendered.part_index == 0).astype(np.float32))
-    pixels = torch.from_numpy(
-        camera.pixels(keypoints, RENDER_SIZE, RENDER_SIZE)[:, :2].astype(np.float32)
-    )
+    pixels = camera.pixels(keypoints, RENDER_SIZE, RENDER_SIZE)[:, :2] - 0.5  # as the detector
+    pixels = torch.from_numpy(pixels.astype(np.float32))
     return image, (uv * 2 - 1)[None].float(), skin[None, None], pixels
 
 

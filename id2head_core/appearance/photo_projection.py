@@ -111,8 +111,9 @@ def sample_photo(identity: Identity, columns: np.ndarray, rows: np.ndarray) -> n
 def sample_parsing(parsing: FaceParsing, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Class probabilities at photo pixel positions, ``[S, S, 19]``; 0 outside the parser's crop."""
     matrix = parsing.photo_to_crop.astype(np.float32)
-    x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2] - 0.5
-    y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2] - 0.5
+    columns, rows = columns - 0.5, rows - 0.5  # the parser counts from pixel centres
+    x = matrix[0, 0] * columns + matrix[0, 1] * rows + matrix[0, 2]
+    y = matrix[1, 0] * columns + matrix[1, 1] * rows + matrix[1, 2]
     layers = [cv2.remap(layer, x, y, cv2.INTER_LINEAR) for layer in parsing.probabilities]
     return np.stack(layers, axis=-1)
 

@@ -94,7 +94,7 @@ class TemplateFitter:
             The fit, with the photo's expression separated from the neutral head.
         """
         face = identity.face
-        landmarks = face.landmarks.astype(np.float64)
+        landmarks = face.landmarks.astype(np.float64) + 0.5  # the detector counts from centres
         scale = float(
             np.linalg.norm(landmarks[RIGHT_EYE].mean(0) - landmarks[LEFT_EYE].mean(0))
         )  # inter-ocular distance, pixels

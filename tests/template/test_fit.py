@@ -23,7 +23,7 @@ def observe(fitter, yaw_degrees, coefficients, actions):
     focal = 2600.0
     camera = photo_camera(rotation, np.array([0, 0, -CAMERA_DISTANCE]), focal, (330, 420), *SIZE)
     vertices = fitter.template.pose(coefficients, actions, None)
-    landmarks = camera.pixels(fitter._landmarks_at(vertices, yaw), *SIZE)[:, :2]
+    landmarks = camera.pixels(fitter._landmarks_at(vertices, yaw), *SIZE)[:, :2] - 0.5
     face = DetectedFace(
         np.r_[landmarks.min(0), landmarks.max(0)].astype(np.float32),
         0.9,
@@ -52,10 +52,10 @@ def test_residual_warp_brings_landmarks_home(fitter):
     fit = fitter(identity)
     yaw = np.radians(-fit.yaw)
     points = fitter._landmarks_at(fit.vertices, yaw)
-    after = fit.camera.pixels(points, *SIZE)[52:72, :2] - identity.face.landmarks[52:72]
+    after = fit.camera.pixels(points, *SIZE)[52:72, :2] - identity.face.landmarks[52:72] - 0.5
     bare = fit.vertices - fit.residual
     before = fit.camera.pixels(fitter._landmarks_at(bare, yaw), *SIZE)[52:72, :2]
-    before = before - identity.face.landmarks[52:72]
+    before = before - identity.face.landmarks[52:72] - 0.5
     assert np.linalg.norm(after, axis=1).mean() < 0.7 * np.linalg.norm(before, axis=1).mean()
 
 

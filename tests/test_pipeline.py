@@ -1,0 +1,144 @@
+"""Photo to .glb with the real weights."""
+
+import numpy as np
+import pygltflib
+import pytest
+import torch
+
+from id2head_core import weights
+from id2head_core.camera import orbit_camera
+from id2head_core.config import PipelineConfig, full, preview
+from id2head_core.errors import NoFaceError, OptionError, SeveralFacesError
+from id2head_core.expressions import EXPRESSIONS
+from id2head_core.identity.photo import decode
+from id2head_core.pipeline import HeadPipeline, face_preview
+from id2head_core.structures import Photo
+from id2head_core.ui.examples import LABELS
+
+PERSON = "examples/person_3.jpg"
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return HeadPipeline(preview())
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory):
+    pipeline = HeadPipeline(full(refine_steps=6))
+    folder = tmp_path_factory.mktemp("refined")
+    events = list(pipeline.stream(weights.path(PERSON), output_dir=folder, seed=3))
+    return pipeline, events
+
+
+def similarity(pipeline, asset, photo):
+    """Cosine of ArcFace between the photo and the front render."""
+    rendered = pipeline.renderer.render(
+        asset.geometry, asset.appearance, orbit_camera(0.0), size=(512, 512)
+    )
+    picture = Photo((np.clip(rendered.shaded, 0, 1) * 255).astype(np.uint8))
+    analysis = pipeline.analyse.face_analysis
+    embeddings = []
+    for image in (picture, photo):
+        face = analysis.choose(image, analysis.faces(image), None)
+        embeddings.append(analysis.embedding(image, face))
+    return float(embeddings[0] @ embeddings[1])
+
+
+@pytest.mark.parametrize("example", LABELS)
+def test_every_example_becomes_a_head_of_that_person(pipeline, example, tmp_path):
+    file = weights.path(f"examples/{example}.jpg")
+    asset = pipeline(file, output_dir=tmp_path)
+    assert asset.path.stat().st_size < 6_000_000
+    own = similarity(pipeline, asset, decode(file))
+    others = [weights.path(f"examples/{name}.jpg") for name in LABELS if name != example]
+    assert own > 0.1 + max(similarity(pipeline, asset, decode(other)) for other in others)
+
+
+def test_events_come_in_order_with_a_first_and_a_final_head(refined):
+    _, events = refined
+    stages = list(dict.fromkeys(event.stage for event in events))
+    assert stages == ["face", "fit", "geometry", "appearance", "asset"]
+    with_asset = [event for event in events if event.asset is not None]
+    assert [event.final for event in with_asset] == [False, True]
+    assert events[-1].final and events[-1].asset.path.name == "head.glb"
+    assert sum(event.image is not None for event in events) >= 3
+
+
+def test_written_file_has_the_expressions_and_the_note(refined):
+    asset = refined[1][-1].asset
+    gltf = pygltflib.GLTF2().load(str(asset.path))
+    assert tuple(gltf.meshes[0].extras["targetNames"]) == EXPRESSIONS
+    assert "AI-generated" in gltf.asset.to_json()
+    assert {part.name for part in asset.geometry.parts} >= {"skin", "eyes", "teeth", "tongue"}
+    for part in asset.geometry.parts:
+        assert np.isfinite(part.vertices).all() and np.isfinite(part.displacements).all()
+
+
+def test_refinement_brings_the_render_closer_to_the_photo(refined):
+    pipeline, events = refined
+    photo = decode(weights.path(PERSON))
+    first, last = (event.asset for event in events if event.asset is not None)
+    assert similarity(pipeline, last, photo) > similarity(pipeline, first, photo) + 0.01
+
+
+def test_one_seed_repeats_and_two_differ(refined, tmp_path):
+    pipeline, events = refined
+    skin = events[-1].asset.appearance.materials["skin"].albedo
+    again = pipeline(weights.path(PERSON), output_dir=tmp_path, seed=3)
+    assert np.array_equal(again.appearance.materials["skin"].albedo, skin)
+    other = pipeline(weights.path(PERSON), output_dir=tmp_path, seed=4)
+    assert not np.array_equal(other.appearance.materials["skin"].albedo, skin)
+
+
+def test_closing_stops_before_the_final_file(pipeline, tmp_path):
+    events = pipeline.stream(weights.path(PERSON), output_dir=tmp_path)
+    for event in events:
+        if event.stage == "fit":
+            break
+    events.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_group_photo_asks_and_an_index_answers(pipeline, tmp_path):
+    first, second = (decode(weights.path(f"examples/person_{i}.jpg")).pixels for i in (2, 3))
+    side = min(len(first), len(second))
+    group = Photo(np.hstack([first[:side], second[:side]]))
+    with pytest.raises(SeveralFacesError, match="faces") as caught:
+        pipeline(group, output_dir=tmp_path)
+    assert len(caught.value.boxes) == 2
+    asset = pipeline(group, output_dir=tmp_path, face_index=1)
+    assert similarity(pipeline, asset, decode(weights.path("examples/person_3.jpg"))) > 0.2
+
+
+def test_empty_wall_is_refused(pipeline, tmp_path):
+    wall = Photo(np.full((400, 400, 3), 128, np.uint8))
+    with pytest.raises(NoFaceError, match="[Nn]o face"):
+        pipeline(wall, output_dir=tmp_path)
+
+
+def test_landmarks_are_drawn_on_the_face_preview(pipeline):
+    identity = pipeline.analyse(decode(weights.path(PERSON)))
+    picture = face_preview(identity).astype(int)
+    green = (picture == (90, 220, 130)).all(-1)
+    assert green.sum() > 100 and green[100:300, 100:300].sum() > 0.6 * green.sum()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"texture_size": 1000}, "Texture size 1000"),
+        ({"refine_steps": 999}, "refine_steps is 999"),
+        ({"seed": -1}, "Seed -1"),
+        ({"face_models": "huge"}, "'huge'"),
+    ],
+)
+def test_bad_settings_are_refused(change, words):
+    with pytest.raises(OptionError, match=words):
+        PipelineConfig(**change)
+
+
+def test_torch_is_told_not_to_spin():
+    import os
+
+    assert os.environ["OMP_WAIT_POLICY"] and torch.get_num_threads() >= 1
