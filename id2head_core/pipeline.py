@@ -155,7 +155,7 @@ class HeadPipeline:
             self._target(identity),
             self.arcface,
             self.renderer,
-            self.appearance.refinable(geometry),
+            self.appearance.refinable(),
             steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )

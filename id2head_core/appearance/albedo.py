@@ -59,15 +59,12 @@ class AppearanceBuilder:
         materials["skin"] = Material(skin.astype(np.float32), roughness=roughness)
         return HeadAppearance(materials)
 
-    def refinable(self, geometry: HeadGeometry) -> np.ndarray:
+    def refinable(self) -> np.ndarray:
         """Where the identity refinement may change the skin, float32 ``[S, S]`` in [0, 1].
 
-        The face; not the forehead of a head without hair, where it would paint a fringe.
+        The face below the brows' upper edge: on a forehead it would paint a fringe.
         """
-        face = self.regions.face
-        if geometry.part("hair") is None:
-            return face.astype(np.float32)
-        return np.clip(np.maximum(face, self.regions.forehead), 0, 1).astype(np.float32)
+        return self.regions.face.astype(np.float32)
 
     def _fitted(self, texture: np.ndarray) -> np.ndarray:
         """A stock texture at the atlas's size."""

@@ -9,7 +9,7 @@ import torch
 from ..camera import Camera
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
-from ..structures import FaceParsing, HeadFit, Identity, Photo
+from ..structures import FaceParsing, HeadFit, Identity
 from ..template.fit import LEFT_EYE, RIGHT_EYE
 from .face_regions import FaceRegions, smoothstep
 from .uv_atlas import UVAtlas, gaussian
@@ -202,13 +202,6 @@ def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions
     frame = np.where(keep | (brow & (np.abs(regions.x) > 0.2)), 0, frame)
     frame = cv2.dilate(frame.astype(np.float32), np.ones((round(unit * 0.05) | 1,) * 2))
     return gaussian(frame, 2)
-
-
-def photo_crop(photo: Photo, box: np.ndarray) -> np.ndarray:
-    """Pixels inside ``box`` (left, top, right, bottom), clipped to the photo, uint8."""
-    width, height = photo.size
-    left, top, right, bottom = np.clip(np.round(box), 0, [width, height, width, height]).astype(int)
-    return photo.pixels[top:bottom, left:right]
 
 
 def luma(linear: np.ndarray) -> np.ndarray:
