@@ -20,10 +20,10 @@ from ..structures import HeadAppearance, HeadGeometry
 YAWS = (-20.0, 0.0, 20.0)
 """Cameras of the identity loss, degrees."""
 
-MAP_SIZE, CAP = 64, 0.35
+MAP_SIZE, CAP = 64, 0.25
 """Side of the luminance map, and the largest change of log luminance."""
 
-LEARNING_RATE, AMPLITUDE_WEIGHT, SMOOTHNESS_WEIGHT = 0.05, 1.8, 12.0
+LEARNING_RATE, AMPLITUDE_WEIGHT, SMOOTHNESS_WEIGHT = 0.05, 4.0, 40.0
 
 RENDER_SIZE = 400
 

@@ -10,7 +10,8 @@ export function partOf(mesh) {
 /** A copy of the eyes' material with a wet layer that mirrors the softbox. */
 function wetEyes({ name, color, map, alphaTest, transparent, side }, environment) {
   return new MeshPhysicalMaterial({
-    name, color, map, alphaTest, transparent, side, roughness: 0.35, metalness: 0, clearcoat: 1,
+    name, color, map, alphaTest, transparent, side, metalness: 0, clearcoat: 0.7,
+    roughness: 0.85, specularIntensity: 0.15, // below the wet layer an iris is matt, or it looks milky
     clearcoatRoughness: 0.02, envMap: environment,
   });
 }
