@@ -15,6 +15,7 @@ from ..camera import orbit_camera
 from ..identity.arcface import ArcFace
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.head_renderer import HeadRenderer
+from ..render.shading import linear_to_srgb, srgb_to_linear
 from ..structures import HeadAppearance, HeadGeometry
 
 YAWS = (-20.0, 0.0, 20.0)
@@ -70,7 +71,7 @@ def refine_identity(
         gain = functional.grid_sample(
             log_gain.expand(len(images), -1, -1, -1), grids, align_corners=False
         ).exp()
-        image = _to_srgb(images * (gain * skin + 1 - skin))
+        image = linear_to_srgb(images * (gain * skin + 1 - skin))
         noise = torch.randn(len(images), 5, 2, generator=generator)
         aligned = arcface.align(image, points + noise * 0.006 * RENDER_SIZE)
         brightness = 0.92 + 0.14 * torch.rand(1, generator=generator)
@@ -95,7 +96,7 @@ def _view(geometry, appearance, yaw, keypoints, renderer):
     camera = orbit_camera(yaw, distance=1.4, fov_y=13.0)
     rendered = renderer.render(geometry, appearance, camera, size=(RENDER_SIZE, RENDER_SIZE))
     image = torch.from_numpy(rendered.shaded).permute(2, 0, 1)[None].float()
-    image = torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
+    image = srgb_to_linear(image)
     part = geometry.parts[0]
     rasterizer = CpuRasterizer()
     faces = torch.from_numpy(part.faces.astype(np.int64))
@@ -106,9 +107,3 @@ def _view(geometry, appearance, yaw, keypoints, renderer):
     pixels = camera.pixels(keypoints, RENDER_SIZE, RENDER_SIZE)[:, :2] - 0.5  # as the detector
     pixels = torch.from_numpy(pixels.astype(np.float32))
     return image, (uv * 2 - 1)[None].float(), skin[None, None], pixels
-
-
-def _to_srgb(linear: torch.Tensor) -> torch.Tensor:
-    """Linear light to sRGB, both in [0, 1]."""
-    linear = linear.clamp(1e-5, 1)
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
