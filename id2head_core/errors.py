@@ -58,7 +58,3 @@ class GeometryError(ID2HeadError):
 
 class OptionError(ID2HeadError):
     """An option of the CLI, the API or the UI is out of range."""
-
-
-class CancelledError(ID2HeadError):
-    """The visitor stopped the run."""

@@ -49,7 +49,7 @@ class AppearanceBuilder:
         skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
         skin = paint_mouth(skin, self.regions)
         gain = _median_ratio(albedo, photo.colour, reference)
-        materials = self._bound_materials(identity, fit, geometry, gain, skin)
+        materials = self._bound_materials(identity, fit, geometry, gain)
         if geometry.part("hair") is not None:
             coverage = scalp_coverage(self.hair_template, hair, fit.neutral)
             skin = paint_scalp(skin, coverage, hair.colour, self.regions)
@@ -71,7 +71,7 @@ class AppearanceBuilder:
         size = (self.atlas.size, self.atlas.size)
         return cv2.resize(texture, size, interpolation=cv2.INTER_AREA)
 
-    def _bound_materials(self, identity, fit, geometry, gain, skin) -> dict[str, Material]:
+    def _bound_materials(self, identity, fit, geometry, gain) -> dict[str, Material]:
         """Eyes (from the photo), teeth, tongue and lashes."""
         materials = self.template.stock_materials(
             [part.name for part in geometry.parts if part.name not in ("skin", "hair")]

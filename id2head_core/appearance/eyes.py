@@ -41,15 +41,8 @@ def project_eyes(
     probabilities = sample_parsing(identity.parsing, columns, rows)
     shown = probabilities[..., list(EYES)].sum(-1) + probabilities[..., list(GLASSES)].sum(-1)
     weight = (mask & (facing > 0.3)) * np.clip((shown - 0.3) / 0.4, 0, 1)
-    lids = nearest_depth(
-        fit.camera,
-        skin.vertices,
-        skin.faces,
-        np.where(mask, columns, columns[mask][0]),
-        np.where(mask, rows, rows[mask][0]),
-        (width, height),
-        512,
-    )
+    size = (width, height)
+    lids = nearest_depth(fit.camera, skin.vertices, skin.faces, columns, rows, mask, size, 512)
     weight = weight * (depth < lids + 0.0005)
     weight = cv2.GaussianBlur(cv2.erode(weight.astype(np.float32), np.ones((3, 3))), (0, 0), 1.2)
     if weight.sum() < 0.001 * side * side:

@@ -57,17 +57,9 @@ def project_photo(
     colour = sample_photo(identity, columns, rows)
     probabilities = sample_parsing(identity.parsing, columns, rows)
     inside = (columns > 2) & (rows > 2) & (columns < width - 2) & (rows < height - 2)
-    seen = np.where(atlas.mask, columns, columns[atlas.mask][0])  # off-surface texels project to 0
-    vertices = fit.vertices[atlas.template.skin_vertex]
-    nearest = nearest_depth(
-        fit.camera,
-        vertices,
-        atlas.template.skin_faces,
-        seen,
-        np.where(atlas.mask, rows, rows[atlas.mask][0]),
-        (width, height),
-        640,
-    )
+    vertices, faces = fit.vertices[atlas.template.skin_vertex], atlas.template.skin_faces
+    size = (width, height)
+    nearest = nearest_depth(fit.camera, vertices, faces, columns, rows, atlas.mask, size, 640)
     visible = depth < nearest + 0.004
     weight = smoothstep(0.2, 0.55, facing) * (visible & inside & atlas.mask)
     weight *= _shows_skin(probabilities, colour, regions, bearded(identity.gender))
@@ -124,6 +116,7 @@ def nearest_depth(
     faces: np.ndarray,
     columns: np.ndarray,
     rows: np.ndarray,
+    mask: np.ndarray,
     size: tuple[int, int],
     side: int,
 ) -> np.ndarray:
@@ -135,9 +128,12 @@ def nearest_depth(
         faces: ``[F, 3]``.
         columns: pixel positions, float32 ``[S, S]``.
         rows: likewise.
+        mask: bool ``[S, S]``, positions that count; the others get the answer of the first.
         size: width and height of the photo.
         side: of the depth image that is drawn around the positions.
     """
+    columns = np.where(mask, columns, columns[mask][0])
+    rows = np.where(mask, rows, rows[mask][0])
     low = np.array([columns.min(), rows.min()])
     scale = side / float(max(columns.max() - low[0], rows.max() - low[1]) + 1)
     pixels = camera.pixels(vertices, *size)
