@@ -58,3 +58,7 @@ class GeometryError(ID2HeadError):
 
 class OptionError(ID2HeadError):
     """An option of the CLI, the API or the UI is out of range."""
+
+
+class GuidanceError(ID2HeadError):
+    """The 2D prior was asked for something that it cannot do, or does not fit together."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..errors import GeometryError
 from ..structures import HairFit, HeadFit, HeadGeometry, HeadPart
 from ..template.hair import HairTemplate, hair_part
 from ..template.head_template import HeadTemplate
@@ -9,7 +10,11 @@ from .tet_grid import TetGrid
 
 
 def build_geometry(
-    template: HeadTemplate, hair_template: HairTemplate, fit: HeadFit, hair: HairFit | None
+    template: HeadTemplate,
+    hair_template: HairTemplate,
+    fit: HeadFit,
+    hair: HairFit | None,
+    displacements: np.ndarray | None = None,
 ) -> HeadGeometry:
     """All parts of the head with their 13 expressions.
 
@@ -22,11 +27,17 @@ def build_geometry(
         hair_template: skull proxy of the hair.
         fit: fitted head; its neutral is the base.
         hair: None for a head without hair.
+        displacements: of the expressions ``[13, N, 3]``, metres (``GeometryResult``); None for the
+            template's own.
 
     Raises:
         GeometryError: the mesh would be empty, torn or not finite.
     """
-    displacements = template.expression_displacements(fit.neutral)  # [13, N, 3]
+    if displacements is None:
+        displacements = template.expression_displacements(fit.neutral)  # [13, N, 3]
+    if not np.isfinite(displacements).all():
+        bad = int((~np.isfinite(displacements)).any((1, 2)).sum())
+        raise GeometryError(f"{bad} of 13 expressions are not finite. Refit the head.")
     skin, *bound = template.parts(fit.neutral, displacements)
     parts = [_through_grid(skin), *bound]
     if hair is not None:

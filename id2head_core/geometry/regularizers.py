@@ -46,6 +46,22 @@ def smoothness(values: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
     return (values[edges[:, 0]] - values[edges[:, 1]]).square().sum(1).mean()
 
 
+def weighted_square(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean over rows of the squared length of ``values [N, C]`` times ``weights [N]``."""
+    if len(values) == 0:
+        return values.sum() * 0
+    return (values.square().sum(1) * weights).mean()
+
+
+def grid_smoothness(grid: torch.Tensor) -> torch.Tensor:
+    """Mean squared step of ``grid [R, C]`` between rows plus that between columns.
+
+    A grid that wraps around repeats its first column at the end.
+    """
+    steps = [grid.diff(dim=axis).square() for axis in (0, 1)]
+    return sum(step.mean() if step.numel() else step.sum() for step in steps)
+
+
 def laplacian(vertices: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of each vertex from the mean of its neighbours (uniform weights).
 

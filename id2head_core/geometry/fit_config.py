@@ -1,0 +1,61 @@
+"""Settings of the geometry stage."""
+
+from dataclasses import dataclass
+
+from ..guidance.score_distillation import TimestepSchedule, Weighting
+
+
+@dataclass(frozen=True)
+class GeometryFitConfig:
+    """Loss weights are relative to half the mean squared error of the image; lengths in mm."""
+
+    steps: int = 120
+    """Steps of Adam."""
+    views: int = 2
+    """Images per step."""
+    guidance_scale: float = 5.0
+    """s of classifier-free guidance."""
+    rescale: float = 0.5
+    """Share of the contrast that guidance added and that is taken back."""
+    weighting: Weighting = "x0"
+    """Of score distillation."""
+    coarse_share: float = 0.6
+    """Share of the steps that move coarse levels, at large timesteps; the rest is for detail."""
+    coarse: TimestepSchedule = TimestepSchedule(
+        high_start=0.98, high_end=0.65, low_start=0.8, low_end=0.55
+    )
+    """Timesteps over the coarse steps."""
+    fine: TimestepSchedule = TimestepSchedule(
+        high_start=0.6, high_end=0.2, low_start=0.4, low_end=0.02
+    )
+    """Timesteps over the fine steps."""
+    face: float = 0.3
+    """Share of views of the face; the others look from around the sides and the back."""
+    neutral: float = 0.3
+    """Share of views without an expression."""
+    hair_rates: tuple[float, float, float] = (1.2e-3, 7e-4, 4e-4)
+    """Learning rates of the hair's levels, coarse first, metres per step."""
+    skin_rate: float = 2e-4
+    """Learning rate of the skin's residual, metres per step."""
+    expression_rate: float = 1e-3
+    """Learning rate of k_exp and Psi_g."""
+    skin_cap: float = 0.006
+    """Largest residual where the photo did not look, metres."""
+    free_skin_cap: float = 0.015
+    """Largest residual without a photo, metres."""
+    anchor: float = 2e-5
+    """Loss weight of the squared residual, mm, mostly where the photo saw the face."""
+    laplacian: float = 2e-4
+    """Loss weight of the residual's squared distance from its neighbours' mean, mm."""
+    hair_smoothness: float = 1e-5
+    """Loss weight of squared steps of the hair's change between cells, mm."""
+    expression: float = 1e-3
+    """Loss weight of the squared learned coefficients."""
+    landmark: float = 1.0
+    """Loss weight of the landmarks' squared motion, inter-ocular distances."""
+    silhouette: float = 1.0
+    """Loss weight of the squared difference between the photo's head mask and the coverage."""
+    identity: float = 0.02
+    """Loss weight of the identity term, if there is one."""
+    preview_every: int = 10
+    """Steps between two pictures; 0 = none."""

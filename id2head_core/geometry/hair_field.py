@@ -1,0 +1,108 @@
+"""The hair's thickness while it is optimised: a residual on the shell grid's signed distance.
+
+The signed distance of a column is ``height - thickness``. The residual of the thickness is a sum of
+coarse to fine grids over rows and columns, which wrap around the head. Thickness at or below zero
+means no hair and grows more negative away from the hairline, so a smooth residual makes hair grow,
+shrink and recede.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import nn
+
+from ..structures import HairFit
+from ..template.hair import FRINGE_LIFT, HairTemplate, shell_height
+
+LEVELS = ((8, 12), (16, 24), (32, 48))
+"""Rows and columns of the residual's grids, coarse first."""
+
+CHANGE_CAP = 0.08
+"""Largest change of the thickness, metres."""
+
+CROWN_BLUR = 3.0
+"""Standard deviation of the blur where columns are half as wide as at the equator, cells."""
+
+LONGEST = 0.17
+"""Thickest hair, metres."""
+
+
+class HairField(nn.Module):
+    """Thickness per ray of the hair template.
+
+    Args:
+        template: the hair template.
+        hair: where to start.
+        known: ``[P]`` in [0, 1]: 1 keeps the thickness as it is.
+    """
+
+    def __init__(self, template: HairTemplate, hair: HairFit, known: np.ndarray):
+        super().__init__()
+        self.template = template
+        self.levels = nn.ParameterList(nn.Parameter(torch.zeros(level)) for level in LEVELS)
+        fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
+        fixed[-1] = True
+        free = np.where(fixed, 0.0, 1 - template.image(known))
+        start = torch.from_numpy(template.image(hair.thickness).astype(np.float32).copy())
+        waves = torch.from_numpy(kept_waves(*template.grid))
+        self.register_buffer("_kept_waves", waves, persistent=False)
+        self.register_buffer("start", start, persistent=False)
+        self.register_buffer("free", torch.from_numpy(free.astype(np.float32)), persistent=False)
+
+    def change(self) -> torch.Tensor:
+        """Residual of the thickness before it is masked, grid ``[R, C + 1]``, metres."""
+        rows, columns = self.start.shape
+        total = sum(_enlarged(level, rows, columns - 1) for level in self.levels)
+        waves = torch.fft.rfft(total, dim=1) * self._kept_waves
+        total = torch.fft.irfft(waves, n=columns - 1, dim=1)
+        total = CHANGE_CAP * torch.tanh(total / CHANGE_CAP)
+        return torch.cat([total, total[:, :1]], dim=1)
+
+    def thickness(self) -> torch.Tensor:
+        """Thickness ``[P]``, metres, <= 0 without hair."""
+        return (self.start + self.free * self.change()).clamp(max=LONGEST).reshape(-1)
+
+    def height(self, thickness: torch.Tensor) -> torch.Tensor:
+        """Height of the shell ``[P]``, as ``shell_height`` of the mesh that is exported.
+
+        The outermost strands have a fixed height; the gradient passes them nevertheless, so the
+        hairline can move outwards.
+        """
+        shell = shell_height(self.template, thickness.detach().numpy())
+        active = (shell == np.float32(FRINGE_LIFT)) | (thickness.detach().numpy() > 0)
+        through = torch.from_numpy(active.astype(np.float32)) * (thickness - thickness.detach())
+        through = through.view(self.start.shape)
+        pole = through[:1].mean().expand(1, through.shape[1])
+        return torch.from_numpy(shell) + torch.cat([pole, through[1:]]).reshape(-1)
+
+
+def kept_waves(rows: int, columns: int, cap: int) -> np.ndarray:
+    """Share of each wave around the head that is kept, float32 ``[rows, (columns - 1) // 2 + 1]``.
+
+    A Gaussian blur that gets wider, in cells, where columns converge: none at the widest row of
+    the skull, all but the mean at the crown.
+
+    Args:
+        rows: of the hair template's grid.
+        columns: of the grid, the seam counted twice.
+        cap: rows on the skull.
+    """
+    around = np.sin(np.clip(np.arange(rows) / (cap - 1), 0, 1) * np.pi / 2)
+    width = CROWN_BLUR * (1 / np.maximum(around, 1e-3) - 1)  # cells
+    frequency = 2 * np.pi * np.arange((columns - 1) // 2 + 1) / (columns - 1)
+    return np.exp(-0.5 * (width[:, None] * frequency) ** 2).astype(np.float32)
+
+
+def _enlarged(level: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Bicubic enlargement ``[rows, columns]`` that wraps around from the last to the first column.
+
+    ``level [r, c]`` must divide the wanted size.
+    """
+    pad = 3
+    wide = torch.cat([level[:, -pad:], level, level[:, :pad]], dim=1)  # [r, c + 2 pad]
+    tall = torch.cat([wide[:1]] * pad + [wide] + [wide[-1:]] * pad)
+    scale = (rows // level.shape[0], columns // level.shape[1])
+    large = functional.interpolate(
+        tall[None, None], scale_factor=scale, mode="bicubic", align_corners=False
+    )[0, 0]
+    return large[pad * scale[0] :][:rows, pad * scale[1] :][:, :columns]

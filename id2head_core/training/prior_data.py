@@ -1,0 +1,177 @@
+"""Shards of ``render_dataset`` as batches: images, control maps and conditions."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..errors import OptionError
+from ..guidance.diffusion_prior import DOMAINS, with_camera
+from ..guidance.text_encoder import TextEncoder
+
+HELD_OUT_EVERY = 12
+"""Every twelfth shard is for validation only."""
+
+KEPT_TOKENS = 24
+"""Text tokens that are kept; no prompt of the grammar is longer."""
+
+FACE_WEIGHT = 3.0
+"""Loss weight of the pixels in the face box."""
+
+RENDERED_KIND = 0
+"""Index of painted subjects, whose embeddings come from renders, in ``render_dataset.KINDS``."""
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Encoded texts of a data set: float16 ``[U, L, T]``, bool ``[U, L]``, float32 ``[U, P]``."""
+
+    tokens: torch.Tensor
+    mask: torch.Tensor
+    pooled: torch.Tensor
+
+
+class PriorDataset(Dataset):
+    """Samples of several shards, read through memory maps.
+
+    ``__getitems__`` returns a whole batch as a dict of tensors; use it with an identity
+    ``collate_fn``.
+
+    Args:
+        shards: paths of the shards' ``.npy`` files.
+        text_encoder: encodes prompts that were not encoded before (kept beside the shard).
+
+    Raises:
+        OptionError: there is no shard.
+    """
+
+    def __init__(self, shards: list[Path], text_encoder: TextEncoder):
+        if not shards:
+            raise OptionError(
+                "There is no finished shard. Render some: "
+                "python -m id2head_core.training.render_dataset --help"
+            )
+        self._maps = [np.load(path, mmap_mode="r") for path in shards]
+        numbers = [dict(np.load(path.with_suffix(".npz"))) for path in shards]
+        self.shard = np.repeat(np.arange(len(shards)), [len(m) for m in self._maps])
+        self.row = np.concatenate([np.arange(len(m)) for m in self._maps])
+        self.camera, self.expression, self.face_box = (
+            torch.from_numpy(np.concatenate([n[key] for n in numbers]))
+            for key in ("camera", "expression", "face_box")
+        )
+        counts = np.cumsum([0] + [len(n["embedding"]) for n in numbers])
+        self.subject = torch.from_numpy(
+            np.concatenate(
+                [n["subject"] - n["subject"][0] + c for n, c in zip(numbers, counts, strict=False)]
+            )
+        ).long()
+        kind = np.concatenate([n["kind"] for n in numbers])
+        self.kind = torch.from_numpy(kind)
+        raw = np.concatenate([n["embedding"] for n in numbers])
+        self.embedding = torch.from_numpy(centred(raw, kind == RENDERED_KIND))
+        self.gender = torch.from_numpy(np.concatenate([n["gender"] for n in numbers]))
+        self.age = torch.from_numpy(np.concatenate([n["age"] for n in numbers]))
+        self.prompts = [
+            p for path in shards for p in json.loads(path.with_suffix(".json").read_text())
+        ]
+        self.text_row, self.blank_row, self.text = self._texts(shards, text_encoder)
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.row)
+
+    def __getitems__(self, indices: list[int]) -> dict[str, torch.Tensor]:
+        """A batch: ``maps`` float32 ``[B, 12, S, S]`` in [0, 1], conditions and loss weights."""
+        maps = np.stack([self._maps[self.shard[i]][self.row[i]] for i in indices])
+        chosen = torch.as_tensor(indices)
+        return {
+            "maps": torch.from_numpy(maps).float() / 255,
+            "face_weight": self._face_weight(self.face_box[chosen], maps.shape[-1]),
+            "camera": self.camera[chosen],
+            "expression": self.expression[chosen],
+            "embedding": self.embedding[self.subject[chosen]],
+            "text_row": self.text_row[chosen],
+            "blank_row": self.blank_row[chosen],
+            "index": chosen,
+        }
+
+    def _face_weight(self, boxes: torch.Tensor, size: int) -> torch.Tensor:
+        """Loss weight ``[B, 1, S, S]`` of mean 1: more in the face box."""
+        centres = torch.arange(size) + 0.5
+        left, top, right, bottom = boxes[:, :, None].unbind(1)  # [B, 1]
+        columns = (centres > left) & (centres < right)  # [B, S]
+        rows = (centres > top) & (centres < bottom)
+        weight = 1 + (FACE_WEIGHT - 1) * (rows[:, :, None] & columns[:, None]).float()
+        return (weight / weight.mean((1, 2), keepdim=True))[:, None]
+
+    def _texts(self, shards, text_encoder) -> tuple[torch.Tensor, torch.Tensor, TextTable]:
+        """Row of each sample's prompt and of its camera words alone, and the table of all texts."""
+        cameras = self.camera.tolist()
+        texts = [with_camera(p, c) for p, c in zip(self.prompts, cameras, strict=True)]
+        blanks = [with_camera("", c) for c in cameras]
+        unique = sorted(set(texts) | set(blanks))
+        number = {text: i for i, text in enumerate(unique)}
+        cache = shards[0].parent / f"texts_{len(shards)}_{len(unique)}.pt"
+        if cache.exists():
+            known, *table = torch.load(cache)
+            if known == unique:
+                return self._rows(texts, number), self._rows(blanks, number), TextTable(*table)
+        parts = [text_encoder(unique[i : i + 64]) for i in range(0, len(unique), 64)]
+        table = (
+            torch.cat([p.tokens[:, :KEPT_TOKENS].half() for p in parts]),
+            torch.cat([p.mask[:, :KEPT_TOKENS] for p in parts]),
+            torch.cat([p.pooled for p in parts]),
+        )
+        torch.save((unique, *table), cache)
+        return self._rows(texts, number), self._rows(blanks, number), TextTable(*table)
+
+    @staticmethod
+    def _rows(texts: list[str], number: dict[str, int]) -> torch.Tensor:
+        return torch.tensor([number[text] for text in texts])
+
+
+def centred(embeddings: np.ndarray, rendered: np.ndarray) -> np.ndarray:
+    """Embeddings ``[N, 512]`` minus the mean of their domain, unit norm again (DESIGN D6)."""
+    out = embeddings.astype(np.float32).copy()
+    for chosen in (rendered, ~rendered):
+        if chosen.sum() > 20:
+            out[chosen] -= out[chosen].mean(0)
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
+
+
+def mirrored(batch: dict[str, torch.Tensor], flip: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The batch with samples mirrored left to right where ``flip [B]`` is True.
+
+    All 13 expressions are symmetric; normals change the sign of x, the camera that of yaw.
+    """
+    maps = batch["maps"].flip(3)
+    for channel in (0, 6):  # x of normals and of control normals
+        maps[:, channel] = 1 - maps[:, channel]
+    where = flip[:, None, None, None]
+    camera = batch["camera"] * torch.tensor([-1.0, 1.0, 1.0])
+    return {
+        **batch,
+        "maps": torch.where(where, maps, batch["maps"]),
+        "face_weight": torch.where(where, batch["face_weight"].flip(3), batch["face_weight"]),
+        "camera": torch.where(flip[:, None], camera, batch["camera"]),
+    }
+
+
+def finished_shards(folders: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Training and held-out shards (their ``.npy``) of all folders."""
+    training, held_out = [], []
+    for folder in folders:
+        for mark in sorted(folder.glob("shard_????.json")):
+            number = int(mark.stem.split("_")[1])
+            last = number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+            (held_out if last else training).append(mark.with_suffix(".npy"))
+    return training, held_out
+
+
+def domain_images(batch: dict[str, torch.Tensor], domain: str) -> torch.Tensor:
+    """Images of one domain ``[B, 3, S, S]``."""
+    first = 3 * DOMAINS.index(domain)
+    return batch["maps"][:, first : first + 3]

@@ -1,0 +1,286 @@
+"""Training subjects of the prior: heads with a skin, hair, an embedding and words for them.
+
+Three kinds (DESIGN D6). *Painted*: a sampled head with a stock skin, a template hair style, eyes,
+brows and perhaps a beard painted on. *Photoreal*: a generated person with their own fitted hair.
+*Recombined*: a photoreal person with a template hair style in another colour, which separates what
+the text says from who it is.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..appearance.face_regions import FaceRegions, smoothstep
+from ..appearance.uv_atlas import UVAtlas
+from ..prompts import (
+    DYES,
+    HAIR_COLOURS,
+    Looks,
+    colour_name,
+    gender_word,
+    hair_colour,
+    style_word,
+)
+from ..structures import HairFit, HeadAppearance, HeadGeometry, Material
+from ..template.hair import BALD, HairTemplate, hair_part, scalp_coverage
+from ..template.head_template import HeadTemplate
+
+KINDS = ("painted", "photoreal", "recombined")
+
+TEXTURE_SIZE, HAIR_TEXTURE_SIZE = 384, 256
+"""Sides of skin and hair textures, pixels."""
+
+STYLE_SHARES = {
+    "man": {"short": 0.42, "buzzcut": 0.16, "bald": 0.14, "afro": 0.08, "bob": 0.06, "long": 0.08,
+            "ponytail": 0.04, "braid": 0.02},
+    "woman": {"long": 0.27, "bob": 0.25, "short": 0.12, "ponytail": 0.11, "braid": 0.09,
+              "afro": 0.08, "buzzcut": 0.04, "bald": 0.04},
+}  # fmt: skip
+"""How often each style is drawn."""
+
+COLOUR_SHARES = (0.14, 0.11, 0.13, 0.09, 0.13, 0.06, 0.09, 0.06, 0.04, 0.06, 0.03, 0.04, 0.02)
+"""How often each of ``HAIR_COLOURS`` is drawn, in that order."""
+
+ANCESTRY_DARKNESS = {"european": (0.18, 0.34), "asian": (0.24, 0.42), "african": (0.48, 0.74)}
+"""Range of the skin's darkness by ancestry (see ``StockLook.skin``)."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One head to draw.
+
+    Attributes:
+        kind: of ``KINDS``.
+        looks: what a prompt can name.
+        neutral: template vertices float32 ``[N, 3]``, metres.
+        geometry: skin, eyes, teeth, tongue, perhaps brows and hair, without expressions.
+        appearance: materials.
+        hair: the shell.
+        embedding: ArcFace ``[512]``, or None until the head was drawn and recognised.
+    """
+
+    kind: str
+    looks: Looks
+    neutral: np.ndarray
+    geometry: HeadGeometry
+    appearance: HeadAppearance
+    hair: HairFit
+    embedding: np.ndarray | None
+
+
+class SubjectMaker:
+    """Builds subjects; deterministic for a seed and a folder of people.
+
+    Args:
+        template: the head template.
+        hair_template: the hair template.
+        people: files of ``photoreal_people``, sorted.
+    """
+
+    def __init__(self, template: HeadTemplate, hair_template: HairTemplate, people: list[Path]):
+        self.template, self.hair_template, self.people = template, hair_template, people
+        atlas = UVAtlas(template, TEXTURE_SIZE)
+        self.regions = FaceRegions(template, atlas)
+        self.atlas = atlas
+        self._proxy = hair_template.proxy_vertices(template.mean)
+
+    def painted(self, generator: np.random.Generator) -> Subject:
+        """A head that is drawn from the template alone."""
+        gender = str(generator.choice(["man", "woman"]))
+        age = float(generator.choice([generator.uniform(18, 75), generator.uniform(1, 17)],
+                                     p=[0.9, 0.1]))  # fmt: skip
+        ancestry = str(generator.choice(list(ANCESTRY_DARKNESS)))
+        identity = generator.normal(size=len(self.template.identity_basis)) * 0.85
+        shape = self._shape_of(gender, age)
+        neutral = self.template.neutral(identity, shape)
+        darkness = generator.uniform(*ANCESTRY_DARKNESS[ancestry])
+        skin = self.template.stock_skin(age, float(gender == "woman"), darkness)
+        skin = cv2.resize(skin, (TEXTURE_SIZE,) * 2, interpolation=cv2.INTER_AREA)
+        skin = skin * np.exp(generator.normal(0, 0.05, 3)).astype(np.float32)
+        eyes = self.template.eye_material(str(generator.choice(self.template.look.eye_colours)))
+        hair, looks = self._drawn_hair(gender, age, generator)
+        beard = ""
+        if gender == "man" and age > 20:
+            beard = str(generator.choice(["", "stubble", "beard", "moustache"],
+                                         p=[0.5, 0.2, 0.22, 0.08]))  # fmt: skip
+        skin = self._bearded(skin, beard, hair.colour, generator)
+        looks = replace(looks, age=age, gender=gender, ancestry=ancestry, beard=beard)
+        brows = _shade_of(hair.colour, looks.colour)
+        return self._subject("painted", looks, neutral, skin, eyes, hair, brows, None, generator)
+
+    def photoreal(self, number: int, generator: np.random.Generator) -> Subject:
+        """Person ``number`` with their own hair."""
+        with np.load(self.people[number]) as person:
+            hair = HairFit(
+                str(person["style"]), person["thickness"].astype(np.float32), person["hair_colour"]
+            )
+            texture = None
+            if "hair" in person:
+                texture = Material(_decoded(person["hair"]))
+            return self._of_person("photoreal", person, hair, texture, None, generator)
+
+    def recombined(self, number: int, generator: np.random.Generator) -> Subject:
+        """Person ``number`` with drawn hair."""
+        with np.load(self.people[number]) as person:
+            gender = gender_word(float(person["gender"]))
+            drawn, looks = self._drawn_hair(gender, float(person["age"]), generator)
+            return self._of_person("recombined", person, drawn, None, looks, generator)
+
+    def _of_person(self, kind, person, hair, texture, looks, generator) -> Subject:
+        """A subject with the skin, shape and embedding of a person."""
+        if looks is None:
+            word = style_word(hair.thickness, self._proxy, hair.style)
+            looks = Looks(style=word, colour="" if word == "bald" else colour_name(hair.colour))
+        gender = gender_word(float(person["gender"]))
+        looks = replace(looks, age=float(person["age"]), gender=gender)
+        neutral = person["neutral"].astype(np.float32)
+        skin = _decoded(person["skin"])
+        if kind == "recombined":
+            thickness = person["thickness"].astype(np.float32)
+            own = HairFit(str(person["style"]), thickness, self._bare_colour(skin))
+            skin = self._scalp(self._scalp(skin, own, neutral, 1.0), hair, neutral)
+        eyes = Material(_decoded(person["eyes"]))
+        embedding = person["embedding"].astype(np.float32)
+        subject = self._subject(kind, looks, neutral, skin, eyes, hair, None, texture, generator)
+        return replace(subject, embedding=embedding)
+
+    def _subject(
+        self, kind, looks, neutral, skin, eyes, hair, brows, texture, generator
+    ) -> Subject:
+        """Assemble parts and materials; ``brows`` is their colour, or None where skin has them."""
+        none = np.zeros((1, *neutral.shape), np.float32)
+        parts = [p for p in self.template.parts(neutral, none) if p.name != "lashes"]
+        materials = {"skin": Material(skin), "eyes": eyes,
+                     **self.template.stock_materials(("teeth", "tongue"))}  # fmt: skip
+        if brows is not None:
+            parts.append(self.template.brows(neutral, none))
+            look = self.template.stock_materials(("brows",))["brows"]
+            albedo = np.broadcast_to(brows, look.albedo.shape).astype(np.float32)
+            materials["brows"] = replace(look, albedo=albedo)
+        shell = hair_part(self.hair_template, hair, neutral)
+        if shell is not None:
+            parts.append(shell)
+            materials["hair"] = texture or Material(strand_texture(hair.colour, generator))
+            if brows is not None:
+                materials["skin"] = Material(self._scalp(skin, hair, neutral))
+        return Subject(kind, looks, neutral, HeadGeometry(tuple(parts)),
+                       HeadAppearance(materials), hair, None)  # fmt: skip
+
+    def _drawn_hair(self, gender, age, generator) -> tuple[HairFit, Looks]:
+        """A template style, perhaps longer, shorter, thinner or cropped."""
+        shares = STYLE_SHARES.get(gender, STYLE_SHARES["woman"])
+        word = str(generator.choice(list(shares), p=list(shares.values())))
+        names = list(HAIR_COLOURS)
+        colour = str(generator.choice(names, p=COLOUR_SHARES))
+        if age > 58 and colour not in DYES and generator.random() < 0.6:
+            colour = str(generator.choice(["grey", "white"]))
+        linear = hair_colour(colour) * np.exp(generator.normal(0, 0.12))
+        linear = linear * np.exp(generator.normal(0, 0.04, 3))
+        colour_array = np.clip(linear, 0.004, 0.95).astype(np.float32)
+        if word == "bald":
+            bald = HairFit(BALD, np.full(len(self._proxy), -0.01, np.float32), colour_array)
+            return bald, Looks(style="bald")
+        start = "short" if word == "buzzcut" else word
+        options = [i for i, n in enumerate(self.hair_template.styles) if n.startswith(start)]
+        index = int(generator.choice(options))
+        thickness = self.hair_template.thickness[index].copy()
+        has = thickness > 0
+        if word == "buzzcut":
+            thickness[has] = np.minimum(thickness[has], generator.uniform(0.0025, 0.0045))
+        else:
+            thickness[has] *= generator.uniform(0.75, 1.45)
+        style = self.hair_template.styles[index]
+        return HairFit(style, thickness, colour_array), Looks(style=word, colour=colour)
+
+    def _bearded(self, skin, beard, colour, generator) -> np.ndarray:
+        """Paint beard, stubble or moustache into a skin texture."""
+        if not beard:
+            return skin
+        x, y = np.abs(self.regions.x), self.regions.y
+        nose, mouth, chin = (p[1] for p in (self.regions.nose_tip, self.regions.mouth,
+                                            self.regions.chin))  # fmt: skip
+        below_nose = 1 - smoothstep(nose - 0.25, nose - 0.12, y)
+        top = np.maximum(nose - 0.2, mouth + 0.1 + 0.55 * np.clip(x - 0.35, 0, 1))
+        jaw = (1 - smoothstep(top, top + 0.15, y)) * smoothstep(chin - 0.55, chin - 0.25, y)
+        jaw = jaw * smoothstep(-0.3, 0.1, self.regions.z + 0.9) * below_nose
+        if beard == "moustache":
+            jaw = jaw * (1 - smoothstep(0.4, 0.55, x)) * smoothstep(mouth - 0.02, mouth + 0.05, y)
+        jaw = jaw * (1 - smoothstep(0.2, 0.7, self.regions.lips)) * (1 - self.regions.ears)
+        grain = generator.random(jaw.shape).astype(np.float32)
+        strength = 0.35 if beard == "stubble" else 0.88
+        cover = np.clip(jaw * strength * (0.75 + 0.5 * grain), 0, 1)[..., None]
+        return (skin * (1 - cover) + cover * np.minimum(colour, 0.4) * 0.8).astype(np.float32)
+
+    def _bare_colour(self, skin: np.ndarray) -> np.ndarray:
+        """Median colour of the face ``[3]``."""
+        return np.median(skin[self.regions.face > 0.5], axis=0).astype(np.float32)
+
+    def _scalp(self, skin, hair, neutral, strength: float = 0.8) -> np.ndarray:
+        """Paint the skin below hair in the hair's colour, so that no bald scalp shows through."""
+        coverage = scalp_coverage(self.hair_template, hair, neutral)
+        cover = self.atlas.image(coverage)[..., None] * strength
+        return (skin * (1 - cover) + hair.colour * cover).astype(np.float32)
+
+    def _shape_of(self, gender: str, age: float) -> np.ndarray:
+        """What gender and age do to the mean shape, ``[N, 3]``, metres."""
+        by_gender, by_age = self._effects
+        female = {"man": 0.0, "woman": 1.0}.get(gender, 0.5)
+        return (female - 0.5) * by_gender + np.clip((age - 35) / 20, -1.7, 2) * by_age
+
+    @cached_property
+    def _effects(self) -> tuple[np.ndarray, np.ndarray]:
+        """Shape differences of gender (0 to 1) and of 20 years, by regression over the people."""
+        zero = np.zeros_like(self.template.mean)
+        if len(self.people) < 100:
+            return zero, zero
+        rows, shapes = [], []
+        for path in self.people[:600]:
+            with np.load(path) as person:
+                rows.append([1.0, float(person["gender"]), (float(person["age"]) - 35) / 20])
+                shapes.append(person["neutral"].astype(np.float32).ravel())
+        solution = np.linalg.lstsq(np.array(rows, np.float32), np.stack(shapes), rcond=None)[0]
+        return solution[1].reshape(zero.shape), solution[2].reshape(zero.shape)
+
+
+def strand_texture(colour: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Noise stretched along the strands around a linear RGB, ``[S, S, 3]``."""
+    size = HAIR_TEXTURE_SIZE
+    noise = generator.normal(size=(size // 12, size)).astype(np.float32)
+    noise = cv2.resize(noise, (size, size), interpolation=cv2.INTER_LINEAR)
+    noise = cv2.GaussianBlur(noise, (0, 0), 0.8)
+    slow = cv2.resize(generator.normal(size=(5, 9)).astype(np.float32), (size, size),
+                      interpolation=cv2.INTER_CUBIC)  # fmt: skip
+    gain = np.exp(generator.uniform(0.1, 0.35) * noise + 0.1 * slow)[..., None]
+    return np.clip(np.asarray(colour, np.float32) * gain, 0, 1).astype(np.float32)
+
+
+def subjects(
+    maker: SubjectMaker, first: int, count: int, seed: int
+) -> Iterator[tuple[int, Subject]]:
+    """Subjects ``first ..`` of the sequence of a seed: kinds take turns while there are people."""
+    for number in range(first, first + count):
+        generator = np.random.default_rng((seed, number))
+        kind = KINDS[number % 3] if maker.people else "painted"
+        if kind == "painted":
+            yield number, maker.painted(generator)
+        else:
+            person = (number // 3) % len(maker.people)
+            yield number, getattr(maker, kind)(person, generator)
+
+
+def _shade_of(hair: np.ndarray, name: str) -> np.ndarray:
+    """Colour of the brows that go with hair."""
+    natural = hair_colour("brown") if name in DYES else np.minimum(hair, 0.25)
+    return (natural * 0.6).astype(np.float32)
+
+
+def _decoded(encoded: np.ndarray) -> np.ndarray:
+    """JPEG bytes to linear RGB, float32."""
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB).astype(np.float32) / 255
+    return np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
