@@ -18,6 +18,29 @@ class PipelineConfig:
     texture_size: int = 1024
     """Side of the skin's albedo texture, pixels."""
 
+    photo_evidence: bool = True
+    """Fit landmarks, texture and hair of the photo. False is the pure mode: the head comes from
+    the photo's embedding, a text and score distillation alone."""
+
+    geometry_steps: int = 100
+    """Steps of score distillation of the geometry; 0 switches it off."""
+
+    appearance_steps: int = 60
+    """Steps of score distillation of the albedo; 0 switches it off."""
+
+    guidance_scale: float = 5.0
+    """s of classifier-free guidance, ``uncond + s (cond - uncond)``."""
+
+    prompt: str = ""
+    """Text for the prior; empty = what was measured, such as "a young woman with long hair"."""
+
+    base: str | None = None
+    """Folder of another prior (of ``train_prior``), or of Stable Diffusion 1.5; None = the shipped
+    prior."""
+
+    adapters: str | None = None
+    """Folder of the adapters for a Stable Diffusion ``base``."""
+
     refine_steps: int = 25
     """Steps of the luminance-only ArcFace refinement; 0 switches it off."""
 
@@ -30,6 +53,11 @@ class PipelineConfig:
     face_index: int | None = None
     """Which face of a group photo, counted from the left; None asks for a single clear face."""
 
+    @property
+    def optimises(self) -> bool:
+        """Whether anything follows the first head."""
+        return bool(self.geometry_steps or self.appearance_steps or self.refine_steps)
+
     def __post_init__(self):
         """Check ranges; raises OptionError."""
         if self.texture_size not in (256, 512, 1024, 2048):
@@ -38,6 +66,18 @@ class PipelineConfig:
             )
         if not 0 <= self.refine_steps <= 200:
             raise OptionError(f"refine_steps is {self.refine_steps}. Use a number from 0 to 200.")
+        for name in ("geometry_steps", "appearance_steps"):
+            if not 0 <= getattr(self, name) <= 2000:
+                raise OptionError(f"{name} is {getattr(self, name)}. Use a number from 0 to 2000.")
+        if not 1 <= self.guidance_scale <= 50:
+            raise OptionError(
+                f"guidance_scale is {self.guidance_scale}. Use a number from 1 to 50."
+            )
+        if not (self.photo_evidence or (self.geometry_steps and self.appearance_steps)):
+            raise OptionError(
+                "Without photo_evidence the head comes from score distillation alone: "
+                "geometry_steps and appearance_steps must not be 0."
+            )
         if not 0 <= self.seed < 2**31:
             raise OptionError(
                 f"Seed {self.seed} is out of range. Use a number from 0 to 2147483647."
@@ -49,10 +89,20 @@ class PipelineConfig:
 
 
 def preview(**changes) -> PipelineConfig:
-    """Quick preset: no identity refinement. ``changes`` override single fields."""
-    return replace(PipelineConfig(preset="preview", refine_steps=0), **changes)
+    """Quick preset: no optimisation after the photo fit. ``changes`` override single fields."""
+    quick = PipelineConfig(preset="preview", geometry_steps=0, appearance_steps=0, refine_steps=0)
+    return replace(quick, **changes)
 
 
 def full(**changes) -> PipelineConfig:
     """Preset for the best head that this machine makes. ``changes`` override single fields."""
     return replace(PipelineConfig(preset="full"), **changes)
+
+
+def pure(**changes) -> PipelineConfig:
+    """Preset of the paper: embedding, text and score distillation only."""
+    slow = PipelineConfig(
+        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200,
+        refine_steps=0,
+    )  # fmt: skip
+    return replace(slow, **changes)

@@ -7,7 +7,8 @@ events.
 import logging
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,8 +18,11 @@ import torch
 from . import __version__
 from .appearance.albedo import AppearanceBuilder
 from .appearance.identity_refinement import refine_identity
+from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
+from .distillation import Distillation
+from .geometry.fit import GeometryResult
 from .geometry.head_geometry import build_geometry
 from .identity.analyse import IdentityAnalyser
 from .identity.arcface import ArcFace
@@ -26,6 +30,7 @@ from .identity.photo import decode
 from .render.contact_sheet import portrait_camera
 from .render.head_renderer import HeadRenderer, warm_up
 from .structures import (
+    HairFit,
     HeadAppearance,
     HeadAsset,
     HeadFit,
@@ -46,8 +51,11 @@ NOTE = "AI-generated likeness of a person, made from one photo."
 PREVIEW_EVERY = 8
 """Steps of the refinement between two preview pictures."""
 
-SECONDS = {"face": 1.0, "fit": 5.0, "geometry": 1.0, "appearance": 5.0, "asset": 1.5}
-"""Typical duration of each stage on two CPU cores, for the first estimate of the time left."""
+SECONDS = {"face": 1.0, "fit": 0.5, "first": 2.5, "geometry": 0.5, "appearance": 0.5, "asset": 1.0}
+"""Typical duration of each stage on two CPU cores, without what is counted in steps."""
+
+STEP_SECONDS = {"geometry": 0.3, "appearance": 0.3, "refine": 0.18}
+"""Typical duration of a step, for the first estimate of the time left."""
 
 
 class HeadPipeline:
@@ -64,6 +72,11 @@ class HeadPipeline:
         )
         self.arcface = ArcFace.load()
         self.renderer = HeadRenderer()
+        self.distillation: Distillation | None = None
+        if self.config.geometry_steps or self.config.appearance_steps:
+            self.distillation = Distillation(
+                self.config, self.template, self.hair_template, self.arcface
+            )
 
     def warm_up(self) -> None:
         """Compile what is compiled on first use, so that the first visitor does not wait for it."""
@@ -94,7 +107,8 @@ class HeadPipeline:
 
         Args:
             photo: decoded, or the bytes or path of an image file.
-            output_dir: existing folder that receives ``head.glb`` (and ``head_preview.glb``).
+            output_dir: existing folder that receives ``head.glb`` (and, on the way,
+                ``head_preview.glb`` and ``head_shape.glb``).
             face_index: which face of a group photo, counted from the left.
             seed: overrides the configured seed.
 
@@ -102,7 +116,8 @@ class HeadPipeline:
             ID2HeadError: with a text for the visitor.
         """
         seed = self.config.seed if seed is None else seed
-        clock = _Clock()
+        generator = torch.Generator().manual_seed(seed)
+        clock = _Clock(self.config)
         yield Progress("face", 0, 1, "Reading the photo", clock.left("face"))
         photo = photo if isinstance(photo, Photo) else decode(photo)
         index = self.config.face_index if face_index is None else face_index
@@ -111,48 +126,101 @@ class HeadPipeline:
         yield Progress(
             "face", 1, 1, "Found the face", clock.left("fit"), image=face_preview(identity)
         )
-        fit = self.fitter(identity)
-        hair = fit_hair(self.hair_template, identity, fit) if self.config.hair else None
+        fit, hair = self._start(identity)
         clock.done("fit")
-        yield Progress("fit", 1, 1, "Fitted the head", clock.left("geometry"))
-        geometry = build_geometry(self.template, self.hair_template, fit, hair)
-        clock.done("geometry")
-        yield Progress("geometry", 1, 1, "Built 13 expressions", clock.left("appearance"))
-        appearance = self.appearance(identity, fit, geometry, hair)
-        image = self._preview(geometry, appearance)
-        steps = self.config.refine_steps
-        if steps:
+        yield Progress("fit", 1, 1, "Fitted the head", clock.left("first"))
+        head = self._build(identity, fit, hair)
+        clock.done("first")
+        if self.config.optimises:
             path = output_dir / "head_preview.glb"
-            first = self._write(identity, geometry, appearance, path, seed, clock)
-            yield Progress(
-                "appearance", 0, steps, "First head", clock.left("appearance"), image, first
-            )
-            appearance = yield from self._refine(identity, fit, geometry, appearance, seed, clock)
-            image = self._preview(geometry, appearance)
+            first = self._write(identity, head, path, seed, clock)
+            image = self._preview(head)
+            yield Progress("fit", 1, 1, "First head", clock.left("geometry"), image, first)
+        if self.config.geometry_steps:
+            head = yield from self._sculpt(identity, head, output_dir, seed, generator, clock)
+        clock.done("geometry")
+        if self.config.appearance_steps:
+            head = yield from self._paint(identity, head, generator, clock)
+        if self.config.refine_steps and self.config.photo_evidence:
+            head = yield from self._refine(identity, head, seed, clock)
         clock.done("appearance")
-        path = output_dir / "head.glb"
-        asset = self._write(identity, geometry, appearance, path, seed, clock)
+        asset = self._write(identity, head, output_dir / "head.glb", seed, clock)
         clock.done("asset")
         logger.info("head finished: %s", clock.seconds)
-        yield Progress("asset", 1, 1, "Done", 0.0, image, asset, final=True)
+        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
 
-    def _refine(
+    def _start(self, identity: Identity) -> tuple[HeadFit, HairFit | None]:
+        """Where the head begins: fitted to the photo, or the mean head in pure mode."""
+        if not self.config.photo_evidence:
+            return self.distillation.pure_start()
+        fit = self.fitter(identity)
+        hair = fit_hair(self.hair_template, identity, fit) if self.config.hair else None
+        return fit, hair
+
+    def _build(
         self,
         identity: Identity,
         fit: HeadFit,
-        geometry: HeadGeometry,
-        appearance: HeadAppearance,
-        seed: int,
-        clock: "_Clock",
-    ) -> Generator[Progress, None, HeadAppearance]:
-        """ArcFace refinement of the skin; yields progress and returns the new appearance."""
+        hair: HairFit | None,
+        sculpted: GeometryResult | None = None,
+    ) -> "_Head":
+        """Meshes and first materials of a fitted (or sculpted) head."""
+        pure = not self.config.photo_evidence
+        geometry = build_geometry(
+            self.template, self.hair_template, fit, hair,
+            displacements=None if sculpted is None else sculpted.displacements, brows=pure,
+        )  # fmt: skip
+        if pure:
+            appearance, seen = plain_appearance(
+                self.template, geometry, identity.age, identity.gender, self.config.texture_size
+            ), None  # fmt: skip
+        else:
+            appearance, seen = self.appearance.project(identity, fit, geometry, hair)
+        state = None if sculpted is None else sculpted.expression_state
+        return _Head(fit, hair, geometry, appearance, seen, state)
+
+    def _sculpt(
+        self, identity, head: "_Head", output_dir: Path, seed: int, generator, clock: "_Clock"
+    ) -> Generator[Progress, None, "_Head"]:
+        """Score distillation of the geometry; shows the new shape when it is done."""
+        guidance = self.distillation.guidance(identity, head.hair, self._embedding(identity))
+        result = yield from self.distillation.geometry(
+            identity, head.fit, head.hair, guidance, generator, partial(clock.left, "geometry")
+        )
+        head = self._build(identity, result.fit, result.hair, result)
+        asset = self._write(identity, head, output_dir / "head_shape.glb", seed, clock)
+        left = clock.left("appearance")
+        steps = self.config.geometry_steps
+        yield Progress("geometry", steps, steps, "Shape", left, self._preview(head), asset)
+        return head
+
+    def _paint(
+        self, identity, head: "_Head", generator, clock: "_Clock"
+    ) -> Generator[Progress, None, "_Head"]:
+        """Score distillation of the albedo."""
+        appearance = yield from self.distillation.appearance(
+            head.geometry,
+            head.appearance,
+            head.fit,
+            head.seen,
+            self.distillation.guidance(identity, head.hair, self._embedding(identity)),
+            self.fitter.keypoints(head.fit.neutral),
+            generator,
+            partial(clock.left, "appearance"),
+        )
+        return replace(head, appearance=appearance)
+
+    def _refine(
+        self, identity: Identity, head: "_Head", seed: int, clock: "_Clock"
+    ) -> Generator[Progress, None, "_Head"]:
+        """ArcFace refinement of the skin's luminance."""
         steps = self.config.refine_steps
-        skin = appearance.materials["skin"]
+        skin = head.appearance.materials["skin"]
         run = refine_identity(
-            geometry,
-            appearance,
-            self.fitter.keypoints(fit.neutral),
-            self._target(identity),
+            head.geometry,
+            head.appearance,
+            self.fitter.keypoints(head.fit.neutral),
+            self._embedding(identity).numpy(),
             self.arcface,
             self.renderer,
             self.appearance.refinable(),
@@ -163,34 +231,34 @@ class HeadPipeline:
             if step % PREVIEW_EVERY and step < steps:
                 continue
             albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
-            changed = replace(skin, albedo=albedo)
-            appearance = HeadAppearance({**appearance.materials, "skin": changed})
+            materials = {**head.appearance.materials, "skin": replace(skin, albedo=albedo)}
+            head = replace(head, appearance=HeadAppearance(materials))
             if step < steps:
-                image = self._preview(geometry, appearance)
                 left = clock.left("appearance")
-                yield Progress("appearance", step, steps, "Matching the identity", left, image)
-        return appearance
+                message = "Matching the identity"
+                yield Progress("appearance", step, steps, message, left, self._preview(head))
+        return head
 
-    def _target(self, identity: Identity) -> np.ndarray:
+    def _embedding(self, identity: Identity) -> torch.Tensor:
         """The photo's embedding ``[512]`` by the differentiable recogniser.
 
         With ``face_models="buffalo_l"`` this is another space than ``identity.embedding``.
         """
         image = torch.tensor(identity.photo.pixels).permute(2, 0, 1)[None].float() / 255
         keypoints = torch.tensor(identity.face.keypoints)[None].float()
-        return self.arcface.embed(self.arcface.align(image, keypoints))[0].numpy()
+        with torch.no_grad():
+            return self.arcface.embed(self.arcface.align(image, keypoints))[0]
 
-    def _preview(self, geometry: HeadGeometry, appearance: HeadAppearance) -> np.ndarray:
+    def _preview(self, head: "_Head") -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""
-        camera = portrait_camera(geometry, yaw=15.0)
-        rendered = self.renderer.render(geometry, appearance, camera, size=(384, 384))
+        camera = portrait_camera(head.geometry, yaw=15.0)
+        rendered = self.renderer.render(head.geometry, head.appearance, camera, size=(384, 384))
         return (np.clip(rendered.shaded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _write(
         self,
         identity: Identity,
-        geometry: HeadGeometry,
-        appearance: HeadAppearance,
+        head: "_Head",
         path: Path,
         seed: int,
         clock: "_Clock",
@@ -202,10 +270,13 @@ class HeadPipeline:
             "preset": self.config.preset,
             "seed": seed,
             "texture_size": self.config.texture_size,
+            "photo_evidence": self.config.photo_evidence,
+            "geometry_steps": self.config.geometry_steps,
+            "appearance_steps": self.config.appearance_steps,
             "refine_steps": self.config.refine_steps,
             "seconds": {stage: round(value, 2) for stage, value in clock.seconds.items()},
         }
-        asset = HeadAsset(geometry, appearance, metadata)
+        asset = HeadAsset(head.geometry, head.appearance, metadata)
         return replace(asset, path=write_glb(asset, path), portrait=portrait(identity, 512))
 
 
@@ -234,12 +305,41 @@ def _crop(identity: Identity, side: int) -> tuple[np.ndarray, np.ndarray]:
     return crop, matrix
 
 
+@dataclass(frozen=True)
+class _Head:
+    """A head between two stages.
+
+    Attributes:
+        fit: shape.
+        hair: or None for a head without.
+        geometry: meshes.
+        appearance: materials.
+        seen: float32 ``[S, S]``, how far the photo shows each texel of the skin; None = no photo.
+        expression_state: of the expression transformer, once sculpted.
+    """
+
+    fit: HeadFit
+    hair: HairFit | None
+    geometry: HeadGeometry
+    appearance: HeadAppearance
+    seen: np.ndarray | None
+    expression_state: dict | None = None
+
+
 class _Clock:
     """Wall-clock seconds per stage, and a guess of what is left."""
 
-    def __init__(self):
+    def __init__(self, config: PipelineConfig):
         self.seconds: dict[str, float] = {}
         self._start = time.perf_counter()
+        geometry = config.geometry_steps * STEP_SECONDS["geometry"]
+        appearance = config.appearance_steps * STEP_SECONDS["appearance"]
+        appearance += config.refine_steps * STEP_SECONDS["refine"]
+        self._typical = {
+            **SECONDS,
+            "geometry": SECONDS["geometry"] + geometry,
+            "appearance": SECONDS["appearance"] + appearance,
+        }
 
     def done(self, stage: str) -> None:
         """Book the time since the last call on ``stage``."""
@@ -249,6 +349,6 @@ class _Clock:
 
     def left(self, stage: str) -> float:
         """Seconds until the end, when ``stage`` is about to start or under way."""
-        stages = list(SECONDS)
-        remaining = sum(SECONDS[name] for name in stages[stages.index(stage) :])
+        stages = list(self._typical)
+        remaining = sum(self._typical[name] for name in stages[stages.index(stage) :])
         return max(0.5, remaining - (time.perf_counter() - self._start))

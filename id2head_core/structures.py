@@ -220,6 +220,7 @@ class Progress:
         image: uint8 ``[H, W, 3]`` preview (photo crop, shaded render), or None.
         asset: a head to show from now on (its ``path`` is set), or None.
         final: True for the last event of a successful run.
+        normals: uint8 ``[H, W, 3]``, render of the surface's normals, or None.
     """
 
     stage: str
@@ -230,3 +231,4 @@ class Progress:
     image: np.ndarray | None = None
     asset: HeadAsset | None = None
     final: bool = False
+    normals: np.ndarray | None = None

@@ -7,7 +7,13 @@ from ..expressions import EXPRESSIONS
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
 from ..template.hair import HairTemplate, scalp_coverage
 from ..template.head_template import HeadTemplate
-from .completion import complete_skin, paint_mouth, paint_scalp, plausible_skin
+from .completion import (
+    complete_skin,
+    mirrored_trust,
+    paint_mouth,
+    paint_scalp,
+    plausible_skin,
+)
 from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
 from .eyes import project_eyes
@@ -30,7 +36,15 @@ class AppearanceBuilder:
     def __call__(
         self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
     ) -> HeadAppearance:
-        """Materials of ``geometry``'s parts.
+        """Materials of ``geometry``'s parts; arguments as ``project``."""
+        return self.project(identity, fit, geometry, hair)[0]
+
+    def project(
+        self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
+    ) -> tuple[HeadAppearance, np.ndarray]:
+        """Materials, and how far the photo shows each texel of the skin, ``[S, S]`` in [0, 1].
+
+        A texel whose mirror image is seen counts as seen.
 
         Args:
             identity: photo, parsing, age and gender.
@@ -57,7 +71,8 @@ class AppearanceBuilder:
         lips = smoothstep(0.2, 0.8, self.regions.lips)
         roughness = SKIN_ROUGHNESS + (LIP_ROUGHNESS - SKIN_ROUGHNESS) * lips
         materials["skin"] = Material(skin.astype(np.float32), roughness=roughness)
-        return HeadAppearance(materials)
+        seen = np.clip(weight + mirrored_trust(weight, self.atlas), 0, 1)
+        return HeadAppearance(materials), seen.astype(np.float32)
 
     def refinable(self) -> np.ndarray:
         """Where the identity refinement may change the skin, float32 ``[S, S]`` in [0, 1].

@@ -6,7 +6,7 @@ import numpy as np
 from .delight import reference_texels
 from .face_regions import FaceRegions, smoothstep
 from .photo_projection import luma, to_srgb
-from .uv_atlas import gaussian, pull_push
+from .uv_atlas import UVAtlas, gaussian, pull_push
 
 MOUTH_COLOUR = (0.13, 0.035, 0.03)
 """Linear RGB of the cavity behind the lips."""
@@ -57,14 +57,18 @@ def complete_skin(
         float32 ``[S, S, 3]``, linear RGB, every texel filled.
     """
     atlas = regions.atlas
-    mirrored, mirrored_weight = atlas.mirrored(albedo), atlas.mirrored(weight)
-    mirrored_weight = (1 - weight) * mirrored_weight * 0.95
+    mirrored, mirrored_weight = atlas.mirrored(albedo), mirrored_trust(weight, atlas)
     sides = (albedo * weight[..., None] + mirrored * mirrored_weight[..., None]) / np.maximum(
         weight + mirrored_weight, 1e-4
     )[..., None]
     seen = np.clip(weight + mirrored_weight, 0, 1)
     filler = match_stock(sides, seen, weight, stock, regions)
     return blend_bands(sides, filler, seen, atlas.mask)
+
+
+def mirrored_trust(weight: np.ndarray, atlas: UVAtlas) -> np.ndarray:
+    """Trust in the mirrored other side where ``weight [S, S]`` leaves room for it."""
+    return (1 - weight) * atlas.mirrored(weight) * 0.95
 
 
 def match_stock(sides, seen, weight, stock, regions: FaceRegions) -> np.ndarray:

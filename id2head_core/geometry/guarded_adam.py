@@ -65,7 +65,7 @@ class GuardedAdam:
 
     def undo(self) -> None:
         """Go back to the last sound state and halve the learning rates."""
-        pass
+        self.model.load_state_dict(self._good[0])
         self._adam.load_state_dict(copy.deepcopy(self._good[1]))
         self.factor /= 2
 

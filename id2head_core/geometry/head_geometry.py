@@ -15,6 +15,8 @@ def build_geometry(
     fit: HeadFit,
     hair: HairFit | None,
     displacements: np.ndarray | None = None,
+    *,
+    brows: bool = False,
 ) -> HeadGeometry:
     """All parts of the head with their 13 expressions.
 
@@ -29,6 +31,7 @@ def build_geometry(
         hair: None for a head without hair.
         displacements: of the expressions ``[13, N, 3]``, metres (``GeometryResult``); None for the
             template's own.
+        brows: add a part ``"brows"``, for heads whose skin has none.
 
     Raises:
         GeometryError: the mesh would be empty, torn or not finite.
@@ -44,6 +47,8 @@ def build_geometry(
         mesh = hair_part(hair_template, hair, fit.neutral, displacements)
         if mesh is not None:
             parts.append(mesh)
+    if brows:
+        parts.append(template.brows(fit.neutral, displacements))
     return HeadGeometry(tuple(parts))
 
 

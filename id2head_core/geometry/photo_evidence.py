@@ -116,12 +116,12 @@ class PhotoTerms:
         faces = template.skin_vertex[template.skin_faces]
         low = faces[fit.vertices[faces, 1].mean(1) < BUST]
         bust = np.isfinite(view.depth_of(fit.vertices, low)[0])
-        valid = view.inside * (1 - view.classes(CLOTH, NECK, HAT)).clip(0, 1) * ~bust
+        valid = (view.inside > 0.99) & (view.classes(CLOTH, NECK, HAT) < 0.5) & ~bust
         self._mask, self._valid = (
             torch.from_numpy(
                 cv2.resize(np.float32(m), (MASK_SIZE, MASK_SIZE), interpolation=cv2.INTER_AREA)
             )
-            for m in (mask.clip(0, 1), valid)
+            for m in (mask > 0.5, valid)
         )
         self.has_silhouette = evidence.hair
 

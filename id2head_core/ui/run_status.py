@@ -43,6 +43,7 @@ class RunStatus(ClientComponent):
 def progress_value(run: str, event: Progress) -> dict:
     """The component's value for one event of the pipeline; ``run`` tells runs apart."""
     left = event.seconds_left
+    shown = event.normals if event.image is None else event.image
     return {
         "state": "running",
         "run": run,
@@ -51,7 +52,7 @@ def progress_value(run: str, event: Progress) -> dict:
         "total": event.total,
         "message": event.message,
         "seconds_left": left if left is not None and math.isfinite(left) else None,
-        "image": "" if event.image is None else jpeg_data_url(event.image, 320),
+        "image": "" if shown is None else jpeg_data_url(shown, 320),
     }
 
 

@@ -1,0 +1,172 @@
+"""The two optimisation stages of a run, with everything they need, as progress events.
+
+``Distillation`` holds the 2D prior, builds the guidance of one person from what was measured, and
+wraps ``geometry.fit`` and ``appearance.fit`` so that the pipeline only passes results on.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .appearance.fit import AppearanceFitConfig, IdentityTerm, fit_appearance
+from .camera import orbit_camera
+from .config import PipelineConfig
+from .geometry.fit import GeometryFitConfig, GeometryResult, PhotoEvidence, fit_geometry
+from .guidance.diffusion_prior import DiffusionPrior
+from .guidance.inputs import Guidance
+from .guidance.prior_folder import load_prior, load_stable_diffusion
+from .guidance.prior_image import ControlRenderer
+from .identity.arcface import ArcFace
+from .prompts import Looks, colour_name, describe, gender_word, style_word
+from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
+from .template.hair import HairTemplate
+from .template.head_template import HeadTemplate
+
+IDENTITY_SIZE = 256
+"""Side of the render that ArcFace looks at in pure mode, pixels."""
+
+START_STYLE = "short03"
+"""Hair that a head without photo evidence starts from."""
+
+Left = Callable[[], float]
+"""Seconds left, asked for each event."""
+
+
+class Distillation:
+    """Score distillation of geometry and appearance for one photo after another.
+
+    Args:
+        config: of the pipeline.
+        template: the head template.
+        hair_template: the hair template.
+        arcface: differentiable recogniser.
+    """
+
+    def __init__(
+        self,
+        config: PipelineConfig,
+        template: HeadTemplate,
+        hair_template: HairTemplate,
+        arcface: ArcFace,
+    ):
+        self.config, self.template, self.hair_template = config, template, hair_template
+        self.arcface = arcface
+        self.prior = prior_of(config)
+        embedded = self.prior.predicts == "sample"
+        self.control = ControlRenderer(template, self.prior.resolution) if embedded else None
+
+    def guidance(
+        self, identity: Identity, hair: HairFit | None, embedding: torch.Tensor
+    ) -> Guidance:
+        """What the prior is asked for: the measured looks, or the configured prompt."""
+        prompt = self.config.prompt or describe(self.looks(identity, hair))
+        return Guidance(self.prior, prompt, embedding, self.control)
+
+    def looks(self, identity: Identity, hair: HairFit | None) -> Looks:
+        """Age, gender, hair style and hair colour as words know them."""
+        style, colour = "bald", ""
+        if hair is not None:
+            proxy = self.hair_template.proxy_vertices(self.template.mean)
+            style = style_word(hair.thickness, proxy, hair.style)
+            colour = "" if style == "bald" else colour_name(hair.colour)
+        return Looks(identity.age, gender_word(identity.gender), style, colour)
+
+    def pure_start(self) -> tuple[HeadFit, HairFit]:
+        """The mean head with short hair, where a run without photo evidence begins."""
+        template, hair = self.template, self.hair_template
+        neutral = template.neutral(np.zeros(0, np.float32))
+        nothing = np.zeros(len(template.action_names), np.float32)
+        fit = HeadFit(
+            orbit_camera(), 0.0, 0.0, 0.0, np.zeros(0, np.float32), nothing,
+            np.zeros_like(neutral), neutral, neutral, 0.0,
+        )  # fmt: skip
+        thickness = hair.thickness[hair.styles.index(START_STYLE)]
+        return fit, HairFit(START_STYLE, thickness, np.array([0.085, 0.052, 0.032], np.float32))
+
+    def geometry(
+        self,
+        identity: Identity,
+        fit: HeadFit,
+        hair: HairFit | None,
+        guidance: Guidance,
+        generator: torch.Generator,
+        left: Left,
+    ) -> Generator[Progress, None, GeometryResult]:
+        """Yield progress and return the optimised geometry."""
+        settings = replace(
+            GeometryFitConfig(),
+            steps=self.config.geometry_steps,
+            guidance_scale=self.config.guidance_scale,
+        )
+        evidence = PhotoEvidence(identity) if self.config.photo_evidence else None
+        steps = fit_geometry(
+            self.template, self.hair_template, fit, hair, guidance,
+            evidence=evidence, config=settings, generator=generator,
+        )  # fmt: skip
+        result = None
+        with closing(steps):
+            for step in steps:
+                result = step.result or result
+                yield Progress(
+                    "geometry", step.step, step.total, "Sculpting the shape", left(),
+                    normals=step.normals_image,
+                )  # fmt: skip
+        return result
+
+    def appearance(
+        self,
+        geometry: HeadGeometry,
+        appearance: HeadAppearance,
+        fit: HeadFit,
+        seen: np.ndarray | None,
+        guidance: Guidance,
+        keypoints: np.ndarray,
+        generator: torch.Generator,
+        left: Left,
+    ) -> Generator[Progress, None, HeadAppearance]:
+        """Yield progress and return the optimised materials."""
+        settings = replace(
+            AppearanceFitConfig(),
+            steps=self.config.appearance_steps,
+            guidance_scale=self.config.guidance_scale,
+        )
+        identity = None if seen is not None else self._identity(keypoints, guidance.embedding)
+        steps = fit_appearance(
+            self.template, geometry, appearance, guidance,
+            seen=seen, neutral=fit.neutral, identity=identity, config=settings,
+            generator=generator,
+        )  # fmt: skip
+        with closing(steps):
+            for step in steps:
+                appearance = step.appearance or appearance
+                yield Progress(
+                    "appearance", step.step, step.total, "Painting the skin and hair", left(),
+                    step.image,
+                )  # fmt: skip
+        return appearance
+
+    def _identity(self, keypoints: np.ndarray, embedding: torch.Tensor) -> IdentityTerm:
+        """Distance of the render's embedding from the photo's."""
+        camera = orbit_camera(distance=1.4, fov_y=13.0)
+        pixels = camera.pixels(keypoints, IDENTITY_SIZE, IDENTITY_SIZE)[:, :2] - 0.5
+        points = torch.from_numpy(pixels.astype(np.float32))[None]
+
+        def loss(image: torch.Tensor) -> torch.Tensor:
+            aligned = self.arcface.align(image, points)
+            return 1 - (self.arcface.embed(aligned)[0] * embedding).sum()
+
+        return IdentityTerm(camera, IDENTITY_SIZE, loss)
+
+
+def prior_of(config: PipelineConfig) -> DiffusionPrior:
+    """The shipped prior, another one of ``train_prior``, or adapters on Stable Diffusion."""
+    if config.base is None:
+        return load_prior()
+    base = Path(config.base)
+    if (base / "prior.json").is_file():
+        return load_prior(base)
+    return load_stable_diffusion(base, None if config.adapters is None else Path(config.adapters))
