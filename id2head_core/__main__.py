@@ -51,10 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        choices=("preview", "full"),
+        choices=("preview", "full", "pure"),
         default="full",
-        help="preview leaves out the identity refinement (default: full)",
+        help="preview stops after the photo fit; pure takes only the photo's embedding and a text, "
+        "as the paper does (default: full)",
     )
+    parser.add_argument(
+        "--prompt", default="", help="text for the 2D prior (default: what was measured)"
+    )
+    parser.add_argument(
+        "--base", metavar="DIR", help="another prior, or Stable Diffusion 1.5, as the 2D prior"
+    )
+    parser.add_argument("--adapters", metavar="DIR", help="adapters for a Stable Diffusion --base")
     parser.add_argument("--seed", type=int, default=0, help="of all randomness (default: 0)")
     parser.add_argument(
         "--face", type=int, metavar="N", help="face of a group photo, 0 is the leftmost"
@@ -77,8 +85,14 @@ def _run(options: argparse.Namespace) -> None:
     """The whole job; raises ID2HeadError."""
     start = time.perf_counter()
     _check_outputs(options)
-    presets = {"preview": config.preview, "full": config.full}
-    settings = presets[options.preset](seed=options.seed, face_models=options.face_models)
+    presets = {"preview": config.preview, "full": config.full, "pure": config.pure}
+    settings = presets[options.preset](
+        seed=options.seed,
+        face_models=options.face_models,
+        prompt=options.prompt,
+        base=options.base,
+        adapters=options.adapters,
+    )
 
     from .identity.photo import decode
 

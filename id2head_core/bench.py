@@ -1,7 +1,8 @@
-"""Timings of the CPU path: ``python -m id2head_core.bench [render] [geometry] [pipeline]``.
+"""Timings of the CPU path: ``python -m id2head_core.bench [GROUP ...]``.
 
 Prints medians of several warm runs, the spread between the quartiles, and what a slow twin takes.
-``render`` and ``geometry`` run on a synthetic bust, ``pipeline`` on an example photo.
+Groups: ``render`` and ``geometry`` on a synthetic bust, ``guidance`` (one step of score
+distillation by parts) on the mean head, ``pipeline`` on an example photo.
 """
 
 import argparse
@@ -110,6 +111,63 @@ def bench_geometry() -> None:
     _report("vertex normals, torch", lambda: vertex_normals_torch(*tensors))
 
 
+def bench_guidance() -> None:
+    """One step of score distillation by parts: render, network, backward; both stages."""
+    from .expressions import EXPRESSIONS
+    from .geometry.fit import GeometryFitConfig
+    from .geometry.head_model import HeadModel
+    from .geometry.objective import GeometryObjective
+    from .guidance.inputs import Guidance
+    from .guidance.prior_camera import prior_camera
+    from .guidance.score_distillation import sds_gradient
+    from .pipeline import HeadPipeline
+
+    stages = HeadPipeline().distillation
+    template, prior = stages.template, stages.prior
+    fit, hair = stages.pure_start()
+    generator = torch.Generator().manual_seed(0)
+    everywhere = np.ones(len(fit.neutral), np.float32)
+    nowhere = np.zeros(len(stages.hair_template.uv), np.float32)
+    model = HeadModel(
+        template, stages.hair_template, fit, hair, skin_free=everywhere, hair_known=nowhere,
+        skin_cap=0.015, generator=generator,
+    )  # fmt: skip
+    guidance = Guidance(prior, "a young woman with long hair", torch.ones(512), stages.control)
+    config = GeometryFitConfig()
+    objective = GeometryObjective(model, guidance, 0 * everywhere, None, None, config)
+    neutral, camera = torch.zeros(len(EXPRESSIONS)), prior_camera(30.0)
+    size = prior.resolution
+    _report("mesh of an expression", lambda: model.mesh(neutral))
+    mesh = model.mesh(neutral)
+    _report(f"normals {size}², one view", lambda: objective.renderer(mesh, camera, size))
+    _report(f"control maps {size}², one view", lambda: stages.control(fit.neutral, camera))
+    cameras = torch.tensor([[30.0, 0, 1], [150.0, 0, 1]])
+    control = np.stack([stages.control(fit.neutral, prior_camera(yaw)) for yaw in (30.0, 150.0)])
+    conditions = prior.conditions(
+        [guidance.prompt] * 2, cameras, embedding=guidance.embedding,
+        expressions=torch.zeros(2, len(EXPRESSIONS)), control=torch.from_numpy(control),
+    )  # fmt: skip
+    image, timestep = torch.full((2, 3, size, size), 0.5), torch.tensor([600, 600])
+
+    def network() -> None:
+        sds_gradient(
+            prior, "geometry", image, conditions, timestep,
+            guidance_scale=config.guidance_scale, rescale=config.rescale, generator=generator,
+        )  # fmt: skip
+
+    _report("network, 2 views with guidance", network)
+
+    def step(backward: bool) -> None:
+        loss, _ = objective.distillation(0.3, generator)
+        loss = loss + sum(objective.terms().values())
+        if backward:
+            loss.backward()
+
+    forward = _report("step without backward", lambda: step(False))
+    whole = _report("step", lambda: step(True))
+    _say(f"{'backward':44s} {1e3 * (whole - forward):9.2f} ms")
+
+
 def bench_pipeline() -> None:
     """Photo to first and to finished head, stage by stage, and the peak memory."""
     import resource
@@ -211,6 +269,7 @@ def _say(line: str) -> None:
 GROUPS: dict[str, Callable[[], None]] = {
     "render": bench_render,
     "geometry": bench_geometry,
+    "guidance": bench_guidance,
     "pipeline": bench_pipeline,
 }
 """Benchmarks by name."""

@@ -64,11 +64,13 @@ class Conditions:
     control: torch.Tensor | None = None
 
     def joined(self, other: "Conditions") -> "Conditions":
-        """Both batches, one after the other."""
-        values = {}
+        """Both batches, one after the other; the shorter texts are padded."""
+        values, length = {}, max(self.mask.shape[1], other.mask.shape[1])
         for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            values[field.name] = None if mine is None else torch.cat([mine, theirs])
+            pair = getattr(self, field.name), getattr(other, field.name)
+            if field.name in ("words", "mask"):
+                pair = tuple(_padded(value, length) for value in pair)
+            values[field.name] = None if pair[0] is None else torch.cat(pair)
         return Conditions(**values)
 
 
@@ -293,6 +295,12 @@ class DiffusionPrior:
                     f"{name} has shape {tuple(given[name].shape)} for {batch} prompts. "
                     f"Pass {shape}."
                 )
+
+
+def _padded(value: torch.Tensor, length: int) -> torch.Tensor:
+    """``[B, L, ...]`` with zeros (False) appended up to ``length`` tokens."""
+    missing = value.new_zeros(len(value), length - value.shape[1], *value.shape[2:])
+    return torch.cat([value, missing], dim=1)
 
 
 def with_camera(prompt: str, camera: list[float]) -> str:
