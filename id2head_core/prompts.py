@@ -121,7 +121,7 @@ def describe(looks: Looks, generator: np.random.Generator | None = None) -> str:
         hair = "with an " + hair[7:]
     before = ["bald"] if hair == "bald" else []
     words = [word for word in (age, *before, looks.ancestry, noun) if word]
-    article = "an" if words[0][0] in "aeiou" else "a"
+    article = "an" if words[0][0] in "aeiou" and words[0] != "european" else "a"
     after = [] if before else [hair]
     if looks.beard:
         after.append(BEARDS[looks.beard] if after else BEARDS[looks.beard].replace("and", "with"))

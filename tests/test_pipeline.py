@@ -7,12 +7,13 @@ import torch
 
 from id2head_core import weights
 from id2head_core.camera import orbit_camera
-from id2head_core.config import PipelineConfig, full, preview
+from id2head_core.config import PipelineConfig, full, preview, pure
 from id2head_core.errors import NoFaceError, OptionError, SeveralFacesError
 from id2head_core.expressions import EXPRESSIONS
 from id2head_core.identity.photo import decode
 from id2head_core.pipeline import HeadPipeline, face_preview
 from id2head_core.structures import Photo
+from id2head_core.template.head_template import HeadTemplate
 from id2head_core.ui.examples import LABELS
 
 PERSON = "examples/person_3.jpg"
@@ -24,8 +25,11 @@ def pipeline():
 
 
 @pytest.fixture(scope="module")
-def refined(tmp_path_factory):
-    pipeline = HeadPipeline(full(refine_steps=6))
+def refined(tmp_path_factory, tiny_prior_folder):
+    """A short full run, guided by an untrained prior."""
+    pipeline = HeadPipeline(
+        full(base=str(tiny_prior_folder), geometry_steps=4, appearance_steps=4, refine_steps=6)
+    )
     folder = tmp_path_factory.mktemp("refined")
     events = list(pipeline.stream(weights.path(PERSON), output_dir=folder, seed=3))
     return pipeline, events
@@ -60,9 +64,27 @@ def test_events_come_in_order_with_a_first_and_a_final_head(refined):
     stages = list(dict.fromkeys(event.stage for event in events))
     assert stages == ["face", "fit", "geometry", "appearance", "asset"]
     with_asset = [event for event in events if event.asset is not None]
-    assert [event.final for event in with_asset] == [False, True]
-    assert events[-1].final and events[-1].asset.path.name == "head.glb"
+    assert [event.asset.path.name for event in with_asset] == [
+        "head_preview.glb", "head_shape.glb", "head.glb"]  # fmt: skip
+    assert [event.final for event in with_asset] == [False, False, True] and events[-1].final
     assert sum(event.image is not None for event in events) >= 3
+    geometry = [event.step for event in events if event.stage == "geometry"]
+    assert geometry == [1, 2, 3, 4, 4]
+    assert any(event.normals is not None for event in events)
+    left = [event.seconds_left for event in events]
+    assert all(seconds >= 0 for seconds in left) and left[-1] == 0 < left[0]
+
+
+def test_the_shape_is_sculpted_and_then_stays(refined):
+    _, events = refined
+    first, shape, last = (event.asset for event in events if event.asset is not None)
+    skins = [asset.geometry.part("skin") for asset in (first, shape, last)]
+    moved = np.abs(skins[1].vertices - skins[0].vertices).max()
+    assert 1e-6 < moved < 0.02
+    assert np.array_equal(skins[1].vertices, skins[2].vertices)
+    assert not np.array_equal(skins[1].displacements, skins[0].displacements)
+    albedo = [asset.appearance.materials["skin"].albedo for asset in (shape, last)]
+    assert not np.array_equal(*albedo)
 
 
 def test_written_file_has_the_expressions_and_the_note(refined):
@@ -78,17 +100,30 @@ def test_written_file_has_the_expressions_and_the_note(refined):
 def test_refinement_brings_the_render_closer_to_the_photo(refined):
     pipeline, events = refined
     photo = decode(weights.path(PERSON))
-    first, last = (event.asset for event in events if event.asset is not None)
+    first, _, last = (event.asset for event in events if event.asset is not None)
     assert similarity(pipeline, last, photo) > similarity(pipeline, first, photo) + 0.01
 
 
 def test_one_seed_repeats_and_two_differ(refined, tmp_path):
     pipeline, events = refined
     skin = events[-1].asset.appearance.materials["skin"].albedo
+    hair = events[-1].asset.geometry.part("hair").vertices
     again = pipeline(weights.path(PERSON), output_dir=tmp_path, seed=3)
     assert np.array_equal(again.appearance.materials["skin"].albedo, skin)
+    assert np.array_equal(again.geometry.part("hair").vertices, hair)
     other = pipeline(weights.path(PERSON), output_dir=tmp_path, seed=4)
     assert not np.array_equal(other.appearance.materials["skin"].albedo, skin)
+
+
+def test_pure_mode_makes_a_head_without_fitting_the_photo(tiny_prior_folder, tmp_path):
+    config = pure(base=str(tiny_prior_folder), geometry_steps=2, appearance_steps=2)
+    asset = HeadPipeline(config)(weights.path(PERSON), output_dir=tmp_path)
+    assert asset.metadata["preset"] == "pure" and not asset.metadata["photo_evidence"]
+    assert {part.name for part in asset.geometry.parts} >= {"skin", "hair", "brows"}
+    mean = HeadTemplate.load()
+    skin = asset.geometry.part("skin").vertices
+    assert np.abs(skin - mean.mean[mean.skin_vertex]).max() < 0.01
+    assert pygltflib.GLTF2().load(str(asset.path)).meshes
 
 
 def test_closing_stops_before_the_final_file(pipeline, tmp_path):

@@ -9,7 +9,10 @@ from torch import nn
 
 from ..structures import HeadAppearance
 from .albedo_transformer import AlbedoTransformer
-from .gain_maps import HairGain, SkinGain, as_texture
+from .gain_maps import SKIN_LEVELS, HairGain, SkinGain, as_texture
+
+TONE_SIZE = SKIN_LEVELS[-1][0]
+"""Side of the map that tells where the skin's mean gain is taken, pixels."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,28 @@ class AppearanceModel(nn.Module):
     Args:
         free_colour: whether the colour of the whole skin may change (pure mode).
         generator: of the initial codes.
+        allowed: ``[S, S]`` in [0, 1], where the head's own gain acts. The skin's tone is the
+            photo's: there the gains have zero mean. None = everywhere, any mean.
     """
 
-    def __init__(self, free_colour: bool, generator: torch.Generator):
+    def __init__(
+        self, free_colour: bool, generator: torch.Generator, allowed: np.ndarray | None = None
+    ):
         super().__init__()
+        self._tone = None
+        if allowed is not None:
+            small = cv2.resize(np.float32(allowed), (TONE_SIZE, TONE_SIZE))
+            self._tone = torch.from_numpy(small / max(float(small.sum()), 1e-6))
         self.transformer = AlbedoTransformer(generator)
         self.skin, self.hair = SkinGain(free_colour), HairGain()
 
     def forward(self, progress: float = 1.0) -> GainMaps:
         """Maps; finer levels join with the progress in [0, 1] of the fit."""
         codes = self.transformer()  # [14, 3, 16, 16]
-        return GainMaps(self.skin(codes[0], progress), self.hair(progress), codes[1:])
+        skin = self.skin(codes[0], progress)
+        if self._tone is not None:
+            skin = skin - (skin * self._tone).sum((1, 2), keepdim=True)
+        return GainMaps(skin, self.hair(progress), codes[1:])
 
 
 def allowed_texels(seen: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def fit_appearance(
     objective = AppearanceObjective(
         template, geometry, appearance, guidance, allowed, neutral, identity
     )
-    model = AppearanceModel(free_colour=seen is None, generator=generator)
+    model = AppearanceModel(seen is None, generator, allowed if config.keep_tone else None)
     optimizer = torch.optim.Adam(_groups(model, config), betas=(0.9, 0.99))
     rates = [group["lr"] for group in optimizer.param_groups]
     renderer = HeadRenderer()

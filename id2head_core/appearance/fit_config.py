@@ -39,6 +39,12 @@ class AppearanceFitConfig:
     """Learning rate of k_a and Psi_a."""
     hair_anchor: float = 1e-3
     """Loss weight that keeps the hair's colour as a whole; 0 for edits of the hair."""
+    keep_tone: bool = True
+    """Whether skin that the photo did not show keeps its mean colour, which was matched to the
+    photo; False for edits of the skin."""
+    amplitude: float = 0.05
+    """Loss weight of the squared log gains of skin that the photo did not show: its neighbourhood
+    was matched to the photo already."""
     smoothness: float = 1e-3
     """Loss weight of the maps' squared slopes."""
     seam: float = 0.03

@@ -86,6 +86,7 @@ class AppearanceObjective:
         self.guidance, self.identity, self._neutral = guidance, identity, neutral
         size = guidance.prior.resolution
         self._renderer = AlbedoRenderer(geometry, appearance, size, allowed)
+        self._photo = allowed is not None
         self._controlled = guidance.control is not None and neutral is not None
         if self._controlled:
             self._displacements = template.expression_displacements(neutral)
@@ -170,7 +171,12 @@ class AppearanceObjective:
             leaks = leaks + self._leaks["hair"](maps.hair)
         values = sample_map(maps.expressions.flatten(0, 1), self._skin_uv)  # [P, 39]
         seen = (values.square() * self._seen[:, None]).mean()
+        own = sample_map(maps.skin, self._skin_uv)  # [P, 3]
+        amplitude = (
+            (own.square() * (1 - self._seen[:, None])).mean() if self._photo else own.sum() * 0
+        )
         terms = {
+            "amplitude": config.amplitude * amplitude,
             "smoothness": config.smoothness * smooth,
             "seam": config.seam * self._seam(maps.skin),
             "leak": config.leak * leaks,

@@ -99,7 +99,9 @@ def fit_geometry(
         photo, cap = PhotoTerms(template, hair_template, fit, evidence), config.skin_cap
     model = HeadModel(
         template, hair_template, fit, hair,
-        skin_free=1 - seen, hair_known=known, skin_cap=cap, generator=generator,
+        skin_free=1 - seen, hair_known=known, skin_cap=cap,
+        hair_least=config.hair_least if evidence is not None and evidence.hair else 0.0,
+        generator=generator,
     )  # fmt: skip
     if expression_state is not None:
         model.expressions.load_state_dict(expression_state)

@@ -35,6 +35,9 @@ class GeometryFitConfig:
     """Share of views without an expression."""
     hair_rates: tuple[float, float, float] = (1.2e-3, 7e-4, 4e-4)
     """Learning rates of the hair's levels, coarse first, metres per step."""
+    hair_least: float = 0.65
+    """Share of the fitted thickness that stays wherever the photo's hair goes on: a prior that is
+    unsure of the back must not make holes."""
     skin_rate: float = 2e-4
     """Learning rate of the skin's residual, metres per step."""
     expression_rate: float = 1e-3

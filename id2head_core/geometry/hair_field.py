@@ -34,10 +34,15 @@ class HairField(nn.Module):
         template: the hair template.
         hair: where to start.
         known: ``[P]`` in [0, 1]: 1 keeps the thickness as it is.
+        least: share of the thickness that stays wherever there was hair, so that it can be
+            reshaped but gets no holes; 0 lets it recede.
     """
 
-    def __init__(self, template: HairTemplate, hair: HairFit, known: np.ndarray):
+    def __init__(
+        self, template: HairTemplate, hair: HairFit, known: np.ndarray, least: float = 0.0
+    ):
         super().__init__()
+        self.least = least
         self.template = template
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(level)) for level in LEVELS)
         fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
@@ -60,7 +65,12 @@ class HairField(nn.Module):
 
     def thickness(self) -> torch.Tensor:
         """Thickness ``[P]``, metres, <= 0 without hair."""
-        return (self.start + self.free * self.change()).clamp(max=LONGEST).reshape(-1)
+        change = self.free * self.change()
+        if self.least:
+            room = (1 - self.least) * self.start.clamp(min=1e-4)  # how far it may shrink
+            shrunk = torch.where(self.start > 0, room * torch.tanh(change / room), change)
+            change = torch.where(change < 0, shrunk, change)
+        return (self.start + change).clamp(max=LONGEST).reshape(-1)
 
     def height(self, thickness: torch.Tensor) -> torch.Tensor:
         """Height of the shell ``[P]``, as ``shell_height`` of the mesh that is exported.

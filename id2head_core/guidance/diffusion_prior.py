@@ -4,13 +4,14 @@
 ``prior_image``. The base is ours (``weights/prior``, 64 x 64, on a CPU) or a Stable Diffusion 1.5
 folder; adapters, conditions, trainer and score distillation are the same for both.
 
-Our base predicts the clean image as a residual on the control maps. With signal and noise levels
-a = sqrt(abar_t) and s = sqrt(1 - abar_t), data deviation d and v = a^2 d^2 + s^2 (Karras et al.
-2022, table 1, for variance-preserving noise)::
+Our base predicts the clean image as a residual on the control maps, with data deviation d::
 
-    x0 = (a d^2 / v) z_t + (s^2 / v) gate * control + (s d / sqrt(v)) residual
+    x0 = gate * control + d * residual
 
-so the network only adds hair, brows and detail where the gate keeps the control.
+so the network only adds hair, brows and detail where the gate keeps the control. The noisy image
+itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4 pixels in one
+patch the network would first have to learn to cancel the noise of each pixel. Measured after 45,000
+images: the error at t = 200 was four times that of a network without the skip.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -143,7 +144,7 @@ class DiffusionPrior:
             GuidanceError: a shape does not fit.
         """
         batch = len(prompts)
-        self._check(batch, cameras, expressions, control)
+        self._check(batch, cameras, embedding, expressions, control)
         texts = [with_camera(p, c) for p, c in zip(prompts, cameras.tolist(), strict=True)]
         text = self.text_encoder(texts)
         device = self.device
@@ -213,8 +214,8 @@ class DiffusionPrior:
         self, domain: str, noisy: torch.Tensor, timestep: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         """Predicted clean latents, same shape as ``noisy``."""
-        signal, sigma = self._levels(timestep, noisy)
         if self.predicts == "epsilon":
+            signal, sigma = self._levels(timestep, noisy)
             noise = self._network(domain, noisy, timestep, conditions)
             return (noisy - sigma * noise) / signal.clamp(min=1e-3)
         maps = conditions.control
@@ -226,10 +227,7 @@ class DiffusionPrior:
         residual, gate = output[:, :channels], output[:, channels:]
         own = control.chunk(2, dim=1)[DOMAINS.index(domain)]
         kept = torch.sigmoid(gate).repeat(1, 3, 1, 1) * own
-        variance = (signal * DATA_DEVIATION) ** 2 + sigma**2
-        skip = signal * DATA_DEVIATION**2 / variance
-        scale = sigma * DATA_DEVIATION / variance.sqrt()
-        return skip * noisy + sigma**2 / variance * kept + scale * residual
+        return kept + DATA_DEVIATION * residual
 
     def guided(
         self,
@@ -282,10 +280,13 @@ class DiffusionPrior:
         alphas = self.alphas_cumprod.to(like.device)[timestep].to(like.dtype).view(-1, 1, 1, 1)
         return alphas.sqrt(), (1 - alphas).sqrt()
 
-    def _check(self, batch, cameras, expressions, control) -> None:
+    def _check(self, batch, cameras, embedding, expressions, control) -> None:
         """Raise GuidanceError where shapes do not fit ``batch`` prompts."""
         wanted = {"cameras": (batch, 3), "expressions": (batch, len(EXPRESSIONS))}
         given = {"cameras": cameras, "expressions": expressions}
+        if embedding is not None:
+            wanted["embedding"] = (512,) if embedding.ndim == 1 else (batch, 512)
+            given["embedding"] = embedding
         if control is not None:
             wanted["control"] = (batch, CONTROL_CHANNELS, self.resolution, self.resolution)
             given["control"] = control

@@ -34,7 +34,7 @@ def sample(
         timestep = torch.full((shape[0],), t, device=prior.device)
         noise = prior.guided(domain, latents, timestep, conditions, guidance_scale)
         alpha = float(prior.alphas_cumprod[t])
-        clean = (latents - (1 - alpha) ** 0.5 * noise) / max(alpha**0.5, 1e-3)
+        clean = (latents - (1 - alpha) ** 0.5 * noise) / max(alpha**0.5, 1e-6)
         if prior.latent_is_linear:
             clean = clean.clamp(-1, 1)
             noise = (latents - alpha**0.5 * clean) / (1 - alpha) ** 0.5

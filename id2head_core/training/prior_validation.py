@@ -88,7 +88,8 @@ def validate(
     for variant in variants:
         changed, row = varied(conditions, variant, dataset, batch), {}
         for domain in DOMAINS:
-            latents = prior.encode(domain_images(batch, domain).to(prior.device))
+            images = domain_images(batch, domain, prior.resolution)
+            latents = prior.encode(images.to(prior.device))
             for t in TIMESTEPS if variant == "all" else TIMESTEPS[2:4]:
                 generator = torch.Generator().manual_seed(9 + t)
                 noise = torch.randn(latents.shape, generator=generator).to(latents.device)
@@ -109,7 +110,7 @@ def sample_sheet(
     conditions = full_conditions(prior, dataset, batch)
     rows = [batch["maps"][:, 6:9]]
     for domain in DOMAINS:
-        rows.append(domain_images(batch, domain))
+        rows.append(domain_images(batch, domain, prior.resolution))
         generator = torch.Generator().manual_seed(1)
         rows.append(sample(prior, domain, conditions, steps=16, generator=generator).cpu())
     return tiled(rows, scale)

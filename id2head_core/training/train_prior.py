@@ -28,6 +28,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..errors import OptionError
 from ..guidance.diffusion_prior import DOMAINS, Conditions, DiffusionPrior
 from ..guidance.latent_codec import SpaceToDepth
 from ..guidance.prior_folder import load_stable_diffusion, new_prior, save_prior
@@ -142,9 +143,7 @@ def prior_loss(
     timestep: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean loss of a batch in one domain; ``timestep [B]`` is drawn if None."""
-    images = domain_images(batch, domain)
-    if images.shape[-1] != prior.resolution:
-        images = nn.functional.interpolate(images, size=prior.resolution, mode="bilinear")
+    images = domain_images(batch, domain, prior.resolution)
     with torch.no_grad():
         latents = prior.encode(images)
     if timestep is None:
@@ -199,6 +198,11 @@ class Run:
         encoder = self.prior.text_encoder
         self.dataset = PriorDataset(training, encoder)
         self.held_out = PriorDataset(held_out or training[-1:], encoder)
+        if len(self.dataset) < config.batch:
+            raise OptionError(
+                f"There are {len(self.dataset)} training samples for a batch of {config.batch}. "
+                "Render more, or lower --batch."
+            )
         set_whitening(self.prior, self.dataset)
         self.trainer = PriorTrainer(self.prior, self.dataset, config)
         trained = [p for p in self.trainer.parameters() if p.requires_grad]
@@ -216,7 +220,8 @@ class Run:
                             power=0.75)  # fmt: skip
         self.ema.to(device)
         self.step, self.best, self.seconds = 0, float("inf"), 0.0
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator()
+        self._seed_generator()
         self._resume()
 
     @property
@@ -234,8 +239,13 @@ class Run:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema.load_state_dict(saved["ema"])
         self.step, self.best, self.seconds = saved["step"], saved["best"], saved["seconds"]
-        self.generator.manual_seed(self.config.seed + self.step)
+        self._seed_generator()
         logger.info("resumed at step %d, %d images", self.step, self.images)
+
+    def _seed_generator(self) -> None:
+        """Noise and dropping of this process from this step on; no two draw the same."""
+        process = self.accelerator.process_index
+        self.generator.manual_seed(self.config.seed + 1_000_003 * process + self.step)
 
     def save_state(self) -> None:
         """Everything needed to go on, written atomically."""

@@ -18,7 +18,10 @@ from id2head_core.render.shading import LUMINANCE, diffuse_shading, sh_basis
 from id2head_core.structures import HeadAppearance
 from tests.appearance.albedo_oracle import HeadOracle, StubGuidance, bench, error, no_gains
 
-SETTINGS = AppearanceFitConfig(steps=40, guidance_scale=1.0, hair_anchor=0.0, preview_every=0)
+SETTINGS = AppearanceFitConfig(
+    steps=40, guidance_scale=1.0, hair_anchor=0.0, preview_every=0, keep_tone=False, amplitude=0.0
+)
+"""As for an edit: skin and hair may take any colour."""
 NEUTRAL = np.zeros(13, np.float32)
 
 
@@ -91,6 +94,17 @@ def test_an_oracle_corrects_hair_and_unseen_skin_and_leaves_the_photo_alone():
     before, after = (a.materials["skin"].albedo for a in (given.start, last.appearance))
     assert np.abs(after / before - 1)[given.seen > 0.5].max() < 0.01
     assert last.losses["residual"] < 2e-3 and last.losses["accepted"] == 1
+
+
+def test_skin_that_was_matched_to_the_photo_keeps_its_mean_colour():
+    allowed = np.zeros((256, 256), np.float32)
+    allowed[128:] = 1.0
+    model = AppearanceModel(False, torch.Generator().manual_seed(0), allowed)
+    for level in model.skin.levels:
+        torch.nn.init.normal_(level, mean=0.4, std=0.2)
+    skin = model().skin.detach()
+    assert skin.abs().max() > 0.05
+    assert skin[:, 33:].mean((1, 2)).abs().max() < 0.02  # below the blurred edge
 
 
 def test_pure_mode_frees_the_whole_skin():

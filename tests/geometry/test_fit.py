@@ -11,14 +11,15 @@ from id2head_core.expressions import EXPRESSIONS
 from id2head_core.geometry.fit import PhotoEvidence, fit_geometry
 from id2head_core.geometry.fit_config import GeometryFitConfig
 from id2head_core.geometry.guarded_adam import GuardedAdam
+from id2head_core.geometry.hair_field import HairField
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.geometry.normal_render import DrawnMesh, NormalRenderer, clip_positions
 from id2head_core.geometry.objective import sample_view
 from id2head_core.geometry.photo_evidence import known_hair, map_camera, seen_skin
 from id2head_core.guidance.prior_camera import prior_camera
 from id2head_core.guidance.prior_image import PriorScene
-from id2head_core.structures import HeadAppearance, HeadGeometry, Material
-from id2head_core.template.hair import hair_part, shell_height
+from id2head_core.structures import HairFit, HeadAppearance, HeadGeometry, Material
+from id2head_core.template.hair import HairTemplate, hair_part, shell_height
 from tests.geometry.geometry_oracle import (
     BrokenPrior,
     HairOracle,
@@ -308,3 +309,16 @@ def test_the_map_camera_agrees_with_the_affine():
     assert mapped.pixels(points, 128, 128)[:, :2] == pytest.approx(wanted, abs=1e-2)
     clip = clip_positions(torch.from_numpy(points), mapped).numpy()
     assert clip == pytest.approx(mapped.clip_positions(points), abs=1e-5)
+
+
+def test_hair_of_the_photo_shrinks_to_its_least_share_and_gets_no_holes():
+    hair_template = HairTemplate.load()
+    thickness = hair_template.thickness[hair_template.styles.index("bob01")]
+    hair = HairFit("bob01", thickness, np.full(3, 0.1, np.float32))
+    field = HairField(hair_template, hair, np.zeros(len(thickness), np.float32), least=0.65)
+    for level in field.levels:
+        torch.nn.init.constant_(level, -0.05)
+    shrunk = field.thickness().detach().numpy()
+    haired = thickness > 0.002
+    assert (shrunk[haired] >= 0.65 * thickness[haired] - 1e-4).all()
+    assert (shrunk[haired] < thickness[haired]).mean() > 0.8  # it did shrink

@@ -1,0 +1,252 @@
+"""Shards of training images, and the batches that are made from them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from id2head_core.errors import OptionError
+from id2head_core.guidance.diffusion_prior import DOMAINS, with_camera
+from id2head_core.guidance.prior_camera import FACE_ZOOM, prior_camera
+from id2head_core.prompts import HAIR_STYLES
+from id2head_core.training.prior_data import (
+    FACE_WEIGHT,
+    KEPT_TOKENS,
+    PriorDataset,
+    centred,
+    domain_images,
+    finished_shards,
+    mirrored,
+)
+from id2head_core.training.render_dataset import MAPS, draw_view
+from id2head_core.training.subjects import subjects
+from tests.geometry.geometry_oracle import templates
+from tests.training.subject_bench import SIZE, SUBJECTS, VIEWS, maker, renderer, write_shards
+
+COUNT = SUBJECTS * VIEWS
+
+
+@pytest.fixture(scope="module")
+def dataset(folder, minilm) -> PriorDataset:
+    return PriorDataset(shards_of(folder), minilm)
+
+
+def shards_of(folder) -> list:
+    """Both shards."""
+    training, held_out = finished_shards([folder])
+    return training + held_out
+
+
+def test_a_shard_is_the_same_every_time(folder, tmp_path, monkeypatch):
+    write_shards(tmp_path, [11], monkeypatch)
+    for suffix in ("npy", "npz", "json"):
+        first, again = (p / f"shard_0011.{suffix}" for p in (folder, tmp_path))
+        assert first.read_bytes() == again.read_bytes()
+    assert (folder / "shard_0000.npy").read_bytes() != (folder / "shard_0011.npy").read_bytes()
+
+
+def test_images_show_heads_on_grey_and_controls_show_the_bare_head(folder):
+    maps = np.load(folder / "shard_0000.npy")
+    assert maps.shape == (COUNT, MAPS, SIZE, SIZE) and maps.dtype == np.uint8
+    numbers = np.load(folder / "shard_0000.npz")
+    whole = np.flatnonzero(numbers["camera"][:, 2] == 1)
+    assert len(whole)
+    for row in whole:
+        drawn = [(maps[row, i : i + 3] != 128).any(0) for i in (0, 3, 6, 9)]
+        assert not drawn[0][:, 0].any() and not drawn[0][0].any()  # borders
+        assert all(0.15 < mask.mean() < 0.6 for mask in drawn)
+        assert (drawn[0] & drawn[2]).sum() > 0.95 * drawn[2].sum()  # hair only adds
+
+
+def test_a_shard_says_what_it_shows(folder):
+    maker_subjects = [subject for _, subject in subjects(maker(), 0, SUBJECTS, seed=0)]
+    numbers = np.load(folder / "shard_0000.npz")
+    prompts = json.loads((folder / "shard_0000.json").read_text())
+    assert numbers["subject"].tolist() == np.repeat(range(SUBJECTS), VIEWS).tolist()
+    assert numbers["embedding"].shape == (SUBJECTS, 512)
+    np.testing.assert_allclose(np.linalg.norm(numbers["embedding"], axis=1), 1, atol=1e-5)
+    for row, prompt in enumerate(prompts):
+        looks = maker_subjects[row // VIEWS].looks
+        ways = [way.replace("{c} ", "").split()[-1] for way in HAIR_STYLES[looks.style]]
+        assert any(word in prompt for word in ways)
+        assert {"man": "woman", "woman": " man "}[looks.gender] not in prompt
+    for row, subject in enumerate(maker_subjects):
+        assert numbers["age"][row] == pytest.approx(subject.looks.age)
+        assert numbers["gender"][row] == (subject.looks.gender == "woman")
+        again = renderer().embedding(subject)
+        np.testing.assert_allclose(numbers["embedding"][row], again, atol=1e-5)
+
+
+def test_views_cover_the_sphere_and_all_expressions():
+    generator = np.random.default_rng(0)
+    views = [draw_view(generator) for _ in range(1500)]
+    yaws, zooms = (np.array([getattr(v, name) for v in views]) for name in ("yaw", "zoom"))
+    close = zooms >= 1.5
+    assert 0.35 < close.mean() < 0.45 and zooms.min() == 1 and zooms.max() <= FACE_ZOOM
+    assert np.abs(yaws[close]).max() <= 75
+    assert (np.histogram(yaws[~close], bins=8, range=(-180, 180))[0] > 40).all()
+    assert all(-20 <= view.pitch <= 30 for view in views)
+    counts = np.array([(view.expression > 0).sum() for view in views])
+    assert 0.17 < (counts == 0).mean() < 0.27 and 0.13 < (counts == 2).mean() < 0.23
+    single = np.array([view.expression for view in views])[counts == 1]
+    assert (single.max(1) == 1).all() and (single.sum(0) > 30).all()
+
+
+def test_face_boxes_hold_the_face_and_are_empty_from_behind():
+    template = templates()[0]
+    boxes = [renderer()._face_box(template.mean, prior_camera(yaw, 0, 1.0), yaw)
+             for yaw in (0, 79, 81, 180, -285, 645)]  # fmt: skip
+    left, top, right, bottom = boxes[0]
+    assert left + right == pytest.approx(SIZE, abs=0.2) and 0 < left < right < SIZE
+    mouth = template.mean[template.regions["lips"] > 0.5]
+    pixels = prior_camera(0).pixels(mouth, SIZE, SIZE)
+    assert (pixels[:, 1] > top).all() and (pixels[:, 1] < bottom).all()
+    assert boxes[1].any() and not boxes[2].any() and not boxes[3].any()
+    assert boxes[4].any() and boxes[5].any()  # 75 degrees to either side
+
+
+def test_a_batch_is_what_the_shards_hold(folder, dataset):
+    assert len(dataset) == 2 * COUNT
+    maps, numbers = (
+        [np.load(folder / f"shard_{k:04d}.{suffix}") for k in (0, 11)] for suffix in ("npy", "npz")
+    )
+    batch = dataset.__getitems__([1, COUNT + 5])
+    np.testing.assert_allclose(batch["maps"][0] * 255, maps[0][1], atol=1e-4)
+    np.testing.assert_allclose(batch["maps"][1] * 255, maps[1][5], atol=1e-4)
+    np.testing.assert_array_equal(batch["camera"][1], numbers[1]["camera"][5])
+    np.testing.assert_array_equal(batch["expression"][1], numbers[1]["expression"][5])
+    raw = numbers[1]["embedding"][5 // VIEWS]  # too few subjects to be centred
+    np.testing.assert_allclose(batch["embedding"][1], raw, atol=1e-6)
+    for i, domain in enumerate(DOMAINS):
+        images = domain_images(batch, domain, SIZE)
+        assert torch.equal(images, batch["maps"][:, 3 * i : 3 * i + 3])
+        double = domain_images(batch, domain, 2 * SIZE)
+        assert double.shape == (2, 3, 2 * SIZE, 2 * SIZE)
+        pooled = torch.nn.functional.avg_pool2d(double, 2)
+        assert (pooled - images).abs().mean() < 0.02
+
+
+def test_texts_are_the_prompts_with_their_camera(dataset, minilm):
+    for index in (0, COUNT + 4):
+        batch = dataset.__getitems__([index])
+        camera = batch["camera"][0].tolist()
+        for row, prompt in (("text_row", dataset.prompts[index]), ("blank_row", "")):
+            text = minilm([with_camera(prompt, camera)])
+            number = int(batch[row])
+            kept = dataset.text.tokens[number].float()
+            torch.testing.assert_close(kept, text.tokens[0, :KEPT_TOKENS], atol=5e-3, rtol=2e-3)
+            assert torch.equal(dataset.text.mask[number], text.mask[0, :KEPT_TOKENS])
+            torch.testing.assert_close(dataset.text.pooled[number], text.pooled[0])
+
+
+class OtherEncoder:
+    """Knows nothing but its size; counts what it is asked."""
+
+    token_dim = pooled_dim = 8
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, prompts):
+        self.asked += len(prompts)
+        from id2head_core.guidance.text_encoder import TextFeatures
+
+        ones = torch.ones(len(prompts), 77, dtype=torch.bool)
+        return TextFeatures(torch.zeros(len(prompts), 77, 8), ones, torch.zeros(len(prompts), 8))
+
+
+def test_texts_are_encoded_once_per_encoder(folder, dataset, minilm):
+    shards = shards_of(folder)
+
+    class Forgetful(OtherEncoder):
+        token_dim = pooled_dim = 384
+
+    forgetful = Forgetful()
+    again = PriorDataset(shards, forgetful)
+    assert forgetful.asked == 0 and torch.equal(again.text.tokens, dataset.text.tokens)
+    other = OtherEncoder()
+    assert PriorDataset(shards, other).text.pooled.shape[1] == 8 and other.asked > 0
+    assert torch.equal(PriorDataset(shards, minilm).text.pooled, dataset.text.pooled)
+
+
+def test_embeddings_are_centred_by_domain_and_of_unit_norm():
+    generator = np.random.default_rng(0)
+    rendered = np.arange(400) < 200
+    offset = np.where(rendered[:, None], *generator.normal(size=(2, 512)) * 1.5)
+    raw = generator.normal(size=(400, 512)) + offset
+    raw /= np.linalg.norm(raw, axis=1, keepdims=True)
+    out = centred(raw.astype(np.float32), rendered)
+    np.testing.assert_allclose(np.linalg.norm(out, axis=1), 1, atol=1e-5)
+    for chosen in (rendered, ~rendered):
+        assert np.linalg.norm(raw[chosen].mean(0)) > 0.7
+        assert np.linalg.norm(out[chosen].mean(0)) < 0.1
+    few = centred(raw[190:210].astype(np.float32), rendered[190:210])
+    np.testing.assert_allclose(few, raw[190:210], atol=1e-6)
+
+
+def test_mirroring_twice_changes_nothing_and_once_the_chosen_only(dataset):
+    batch = dataset.__getitems__(list(range(6)))
+    flip = torch.tensor([True, False] * 3)
+    once = mirrored(batch, flip)
+    twice = mirrored(once, flip)
+    for name, value in batch.items():
+        torch.testing.assert_close(twice[name], value, atol=1e-6, rtol=0)
+        assert torch.equal(once[name][1::2], value[1::2])
+    assert torch.equal(once["camera"][::2, 0], -batch["camera"][::2, 0])
+    assert torch.equal(once["camera"][:, 1:], batch["camera"][:, 1:])
+    x, y = batch["maps"][0, 0].flip(1), batch["maps"][0, 1].flip(1)
+    torch.testing.assert_close(once["maps"][0, 0], 1 - x)
+    assert torch.equal(once["maps"][0, 1], y)
+    assert torch.equal(once["face_weight"][0], batch["face_weight"][0].flip(2))
+
+
+def test_mirroring_is_what_a_mirrored_camera_sees():
+    """The mean head is symmetric; its control maps stand for all maps."""
+    mean, control = templates()[0].mean, renderer().control
+    views = [torch.from_numpy(control(mean, prior_camera(yaw, 8, 1.4))) for yaw in (50, -50)]
+    maps = [torch.cat([view, view])[None] for view in views]
+    batch = {"maps": maps[0], "face_weight": torch.ones(1, 1, SIZE, SIZE),
+             "camera": torch.tensor([[50.0, 8.0, 1.4]])}  # fmt: skip
+    flipped = mirrored(batch, torch.tensor([True]))
+    assert flipped["camera"].tolist() == [[-50, 8, pytest.approx(1.4)]]
+    difference = (flipped["maps"] - maps[1]).abs().mean((0, 2, 3))
+    assert difference.max() < 0.01
+    assert (maps[0] - maps[1]).abs().mean() > 0.05
+
+
+def test_batches_of_another_device_are_mirrored_there():
+    batch = {"maps": torch.rand(2, 12, 4, 4), "face_weight": torch.ones(2, 1, 4, 4),
+             "camera": torch.zeros(2, 3)}  # fmt: skip
+    batch = {name: value.to("meta") for name, value in batch.items()}
+    flip = torch.tensor([True, False], device="meta")
+    assert all(value.is_meta for value in mirrored(batch, flip).values())
+
+
+def test_the_face_weighs_three_times_and_the_mean_is_one(dataset):
+    boxes = torch.tensor([[4.0, 8, 20, 24], [0, 0, 0, 0], [0, 0, 32, 32]])
+    weight = dataset._face_weight(boxes, 32)
+    assert weight.shape == (3, 1, 32, 32)
+    torch.testing.assert_close(weight.mean((1, 2, 3)), torch.ones(3))
+    assert weight[0, 0, 8, 4] / weight[0, 0, 7, 4] == pytest.approx(FACE_WEIGHT)
+    assert weight[0, 0, 23, 19] / weight[0, 0, 23, 20] == pytest.approx(FACE_WEIGHT)
+    assert int((weight[0] > 1).sum()) == 16 * 16
+    assert torch.equal(weight[1:], torch.ones(2, 1, 32, 32))
+
+
+def test_every_twelfth_finished_shard_is_held_out(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, numbers in zip(folders, (range(26), [11]), strict=True):
+        folder.mkdir()
+        for number in numbers:
+            (folder / f"shard_{number:04d}.json").touch()
+    (folders[1] / "shard_0003.npy").touch()  # unfinished
+    training, held_out = finished_shards(folders)
+    names = [(path.parent.name, path.name) for path in held_out]
+    assert names == [("a", "shard_0011.npy"), ("a", "shard_0023.npy"), ("b", "shard_0011.npy")]
+    assert len(training) == 24 and not set(training) & set(held_out)
+
+
+def test_no_shard_is_an_error_that_says_how_to_make_one(tmp_path, minilm):
+    with pytest.raises(OptionError, match="no finished shard.*render_dataset"):
+        PriorDataset(finished_shards([tmp_path])[0], minilm)
