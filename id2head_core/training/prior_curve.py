@@ -22,18 +22,19 @@ def validations(log: Path) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarra
     """Images seen ``[N]``, errors by ``"domain t"`` ``[N]``, and hours of training ``[N]``.
 
     Args:
-        log: ``log.jsonl`` of a run; an unfinished last line is ignored.
+        log: ``log.jsonl`` of a run; an unfinished last line is ignored, and of equal counts (a run
+            that was resumed) the last one is kept.
     """
-    images, hours, tables = [], [], []
+    found = {}
     for line in log.read_text().splitlines():
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
         if "validation" in entry:
-            images.append(entry["images"])
-            hours.append(entry["seconds"] / 3600)
-            tables.append(entry["validation"]["all"])
+            found[entry["images"]] = entry["seconds"] / 3600, entry["validation"]["all"]
+    images = sorted(found)
+    hours, tables = [found[i][0] for i in images], [found[i][1] for i in images]
     keys = tables[0] if tables else {}
     errors = {key: np.array([table[key] for table in tables]) for key in keys}
     return np.array(images), errors, np.array(hours)

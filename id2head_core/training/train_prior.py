@@ -21,6 +21,7 @@ import argparse
 import json
 import logging
 import shutil
+import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,12 @@ from torch import nn
 from ..errors import OptionError
 from ..guidance.diffusion_prior import DOMAINS, Conditions, DiffusionPrior
 from ..guidance.latent_codec import SpaceToDepth
-from ..guidance.prior_folder import load_stable_diffusion, new_prior, save_prior
+from ..guidance.prior_folder import (
+    load_prior,
+    load_stable_diffusion,
+    new_prior,
+    save_prior,
+)
 from ..guidance.text_encoder import MiniLMTextEncoder
 from .prior_data import PriorDataset, domain_images, finished_shards, mirrored
 from .prior_validation import sample_sheet, validate
@@ -73,7 +79,7 @@ class TrainConfig:
     drop_expression: float = 0.15
     """Share of samples without an expression."""
 
-    drop_control: float = 0.15
+    drop_control: float = 0.25
     """Share of samples without control maps, so that the other conditions work alone."""
 
     drop_all: float = 0.08
@@ -195,6 +201,10 @@ class Run:
         else:
             encoder = MiniLMTextEncoder.load()
             self.prior = new_prior(encoder, resolution=options.size, seed=config.seed)
+            if options.init:
+                start = load_prior(options.init, encoder).modules()
+                for name, module in self.prior.modules().items():
+                    module.load_state_dict(start[name].state_dict())
         encoder = self.prior.text_encoder
         self.dataset = PriorDataset(training, encoder)
         self.held_out = PriorDataset(held_out or training[-1:], encoder)
@@ -203,7 +213,8 @@ class Run:
                 f"There are {len(self.dataset)} training samples for a batch of {config.batch}. "
                 "Render more, or lower --batch."
             )
-        set_whitening(self.prior, self.dataset)
+        if not options.init:
+            set_whitening(self.prior, self.dataset)
         self.trainer = PriorTrainer(self.prior, self.dataset, config)
         trained = [p for p in self.trainer.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -219,15 +230,18 @@ class Run:
         self.ema = EMAModel(trained, decay=config.ema_decay, use_ema_warmup=True, inv_gamma=10.0,
                             power=0.75)  # fmt: skip
         self.ema.to(device)
-        self.step, self.best, self.seconds = 0, float("inf"), 0.0
+        self.step, self.best, self.seconds, self.stopped = 0, float("inf"), 0.0, False
         self.generator = torch.Generator()
         self._seed_generator()
         self._resume()
 
     @property
     def images(self) -> int:
-        """Images seen by all processes."""
-        return self.step * self.config.batch * self.accelerator.num_processes
+        """Images seen by all processes, those of ``--init`` included."""
+        seen = self.step * self.config.batch * self.accelerator.num_processes
+        if self.options.init:
+            seen += json.loads((self.options.init / "prior.json").read_text())["images_seen"]
+        return seen
 
     def _resume(self) -> None:
         """Continue from ``state/`` if there is one."""
@@ -267,6 +281,7 @@ class Run:
 
     def train(self) -> None:
         """Train until the time or the number of steps is over."""
+        signal.signal(signal.SIGTERM, self._stop)
         start, last_state = time.monotonic(), time.monotonic()
         before, sums = self.seconds, torch.zeros(2)
         while True:
@@ -279,13 +294,18 @@ class Run:
                 if self.step % self.options.validate_every == 0:
                     self.evaluate()
                 late = time.monotonic() - start > self.options.minutes * 60
-                late = late or self.step >= self.options.steps
+                late = late or self.stopped or self.step >= self.options.steps
                 if late or time.monotonic() - last_state > 300:
                     self.save_state()
                     last_state = time.monotonic()
                 if late:
-                    self.evaluate()
+                    if not self.stopped:
+                        self.evaluate()
                     return
+
+    def _stop(self, *_) -> None:
+        """On SIGTERM: save the state after this step and end."""
+        self.stopped = True
 
     def train_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """One step of Adam; returns the two losses."""
@@ -346,6 +366,9 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="+", help="folders of render_dataset")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", type=Path, help="Stable Diffusion 1.5 folder: train adapters")
+    parser.add_argument(
+        "--init", type=Path, help="start from the weights of a saved prior, such as weights/prior"
+    )
     parser.add_argument("--rank", type=int, default=8, help="LoRA rank of new adapters on --base")
     parser.add_argument("--size", type=int, default=64, help="pixels; of the embedded base")
     parser.add_argument("--batch", type=int, default=TrainConfig.batch)

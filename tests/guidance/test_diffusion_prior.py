@@ -101,12 +101,13 @@ def test_guidance_extrapolates_from_unconditional_to_conditional(prior):
 
 
 @torch.no_grad()
-def test_guidance_of_shorter_texts_is_the_same(prior):
+def test_padding_of_texts_is_not_looked_at(prior):
     conditions = prior.conditions(**inputs())
     assert not conditions.mask[:, 24:].any()
     cut = replace(conditions, words=conditions.words[:, :24], mask=conditions.mask[:, :24])
     full, short = (prior.guided("texture", latents(), TIMESTEP, c, 3.0) for c in (conditions, cut))
     torch.testing.assert_close(full, short, atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(predict(prior, cut), predict(prior, conditions), atol=1e-4, rtol=0)
     both = cut.joined(conditions)
     assert both.words.shape[:2] == both.mask.shape == (4, 32)
     assert torch.equal(both.mask, torch.cat([conditions.mask] * 2))

@@ -260,12 +260,14 @@ def test_the_log_becomes_a_table_and_a_curve(tmp_path):
     log.write_text('{"images": 50, "seconds": 1, "loss": [1, 1]}\n')
     assert validation_table(log) is None and curve(log) is None
     with log.open("a") as file:
-        for images, error in ((1000, 0.2), (9000, 0.05)):
+        for images, error in ((1000, 9.0), (1000, 0.2), (9000, 0.05)):
             table = {"all": {"geometry 500": error, "texture 500": error / 2}}
             entry = {"images": images, "seconds": images, "validation": table}
             file.write(json.dumps(entry) + "\n")
         file.write('{"images": 9')
-    assert [row[0] for row in validation_table(log).rows] == ["1000", "9000"]
+    rows = validation_table(log).rows
+    assert [row[0] for row in rows] == ["1000", "9000"]
+    assert rows[0][2:] == ["0.2000", "0.1000"]
     pixels = np.asarray(curve(log))
     assert ((pixels == (31, 119, 180)).all(2).sum() > 300) and (
         (pixels == (214, 39, 40)).all(2).sum() > 300

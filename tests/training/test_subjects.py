@@ -70,15 +70,17 @@ def test_only_grown_men_have_beards_and_beards_are_painted(painted):
     assert bearded and {s.looks.beard for s in painted} <= {"", *BEARDS}
     assert all(s.looks.gender == "man" and s.looks.age > 20 for s in bearded)
     skin = np.full((*maker().regions.face.shape, 3), 0.5, np.float32)
-    black, areas = np.full(3, 0.01, np.float32), {}
+    black, areas, widths = np.full(3, 0.01, np.float32), {}, {}
     for beard in BEARDS:
         shaded = maker()._bearded(skin, beard, black, np.random.default_rng(0))
         changed = 0.5 - shaded[..., 0]
         areas[beard] = float((changed > 0.03).mean())
+        widths[beard] = float(np.abs(maker().regions.x[changed > 0.03]).max())
         upper = maker().regions.y > maker().regions.nose_tip[1]
         assert changed[upper & (maker().regions.face > 0.5)].max() < 1e-3  # cheeks, brow
         assert changed.max() > (0.1 if beard == "stubble" else 0.3)
     assert areas["moustache"] < 0.5 * areas["beard"]
+    assert widths["moustache"] < 0.6 < 0.9 < widths["beard"]
     assert maker()._bearded(skin, "", black, np.random.default_rng(0)) is skin
 
 
@@ -98,7 +100,7 @@ def test_subjects_are_deterministic_and_different(painted):
 def of_people(tmp_path_factory) -> SubjectMaker:
     folder = tmp_path_factory.mktemp("people")
     for number in range(2):
-        write_person(folder / f"person_0_{number:05d}.npz")
+        write_person(folder / f"person_0_{number:05d}.npz", age=50.0 + number)
     return SubjectMaker(*templates(), sorted(folder.iterdir()))
 
 
@@ -107,6 +109,7 @@ def test_kinds_take_turns_and_people_are_used_one_after_the_other(of_people):
     assert [number for number, _ in drawn] == [2, 3, 4, 5, 6]
     assert [subject.kind for _, subject in drawn] == [
         "recombined", "painted", "photoreal", "recombined", "painted"]  # fmt: skip
+    assert [drawn[i][1].looks.age for i in (0, 2, 3)] == [50, 51, 51]
 
 
 def test_a_person_keeps_hair_and_face(of_people):
