@@ -132,10 +132,12 @@ def bench_guidance() -> None:
         template, stages.hair_template, fit, hair, skin_free=everywhere, hair_known=nowhere,
         skin_cap=0.015, generator=generator,
     )  # fmt: skip
-    guidance = Guidance(prior, "a young woman with long hair", torch.ones(512), stages.control)
+    guidance = Guidance(
+        prior, "a young woman with long hair", torch.ones(512) / 512**0.5, stages.control
+    )
     config = GeometryFitConfig()
     objective = GeometryObjective(model, guidance, 0 * everywhere, None, None, config)
-    neutral, camera = torch.zeros(len(EXPRESSIONS)), prior_camera(30.0)
+    neutral, camera = torch.zeros(fit.neutral.shape), prior_camera(30.0)
     size = prior.resolution
     _report("mesh of an expression", lambda: model.mesh(neutral))
     mesh = model.mesh(neutral)

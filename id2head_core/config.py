@@ -29,7 +29,10 @@ class PipelineConfig:
     """Steps of score distillation of the albedo; 0 switches it off."""
 
     guidance_scale: float = 5.0
-    """s of classifier-free guidance, ``uncond + s (cond - uncond)``."""
+    """s of classifier-free guidance of the geometry, ``uncond + s (cond - uncond)``."""
+
+    texture_guidance_scale: float = 3.0
+    """The same for the albedo, whose colours a larger scale saturates."""
 
     prompt: str = ""
     """Text for the prior; empty = what was measured, such as "a young woman with long hair"."""
@@ -69,10 +72,9 @@ class PipelineConfig:
         for name in ("geometry_steps", "appearance_steps"):
             if not 0 <= getattr(self, name) <= 2000:
                 raise OptionError(f"{name} is {getattr(self, name)}. Use a number from 0 to 2000.")
-        if not 1 <= self.guidance_scale <= 50:
-            raise OptionError(
-                f"guidance_scale is {self.guidance_scale}. Use a number from 1 to 50."
-            )
+        for name in ("guidance_scale", "texture_guidance_scale"):
+            if not 1 <= getattr(self, name) <= 50:
+                raise OptionError(f"{name} is {getattr(self, name)}. Use a number from 1 to 50.")
         if not (self.photo_evidence or (self.geometry_steps and self.appearance_steps)):
             raise OptionError(
                 "Without photo_evidence the head comes from score distillation alone: "
@@ -102,7 +104,6 @@ def full(**changes) -> PipelineConfig:
 def pure(**changes) -> PipelineConfig:
     """Preset of the paper: embedding, text and score distillation only."""
     slow = PipelineConfig(
-        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200,
-        refine_steps=0,
+        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200
     )  # fmt: skip
     return replace(slow, **changes)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .appearance.fit import AppearanceFitConfig, IdentityTerm, fit_appearance
+from .appearance.fit import AppearanceFitConfig, fit_appearance
 from .camera import orbit_camera
 from .config import PipelineConfig
 from .geometry.fit import GeometryFitConfig, GeometryResult, PhotoEvidence, fit_geometry
@@ -20,14 +20,10 @@ from .guidance.diffusion_prior import DiffusionPrior
 from .guidance.inputs import Guidance
 from .guidance.prior_folder import load_prior, load_stable_diffusion
 from .guidance.prior_image import ControlRenderer
-from .identity.arcface import ArcFace
 from .prompts import Looks, colour_name, describe, gender_word, style_word
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
 from .template.head_template import HeadTemplate
-
-IDENTITY_SIZE = 256
-"""Side of the render that ArcFace looks at in pure mode, pixels."""
 
 START_STYLE = "short03"
 """Hair that a head without photo evidence starts from."""
@@ -43,18 +39,10 @@ class Distillation:
         config: of the pipeline.
         template: the head template.
         hair_template: the hair template.
-        arcface: differentiable recogniser.
     """
 
-    def __init__(
-        self,
-        config: PipelineConfig,
-        template: HeadTemplate,
-        hair_template: HairTemplate,
-        arcface: ArcFace,
-    ):
+    def __init__(self, config: PipelineConfig, template: HeadTemplate, hair_template: HairTemplate):
         self.config, self.template, self.hair_template = config, template, hair_template
-        self.arcface = arcface
         self.prior = prior_of(config)
         embedded = self.prior.predicts == "sample"
         self.control = ControlRenderer(template, self.prior.resolution) if embedded else None
@@ -124,7 +112,6 @@ class Distillation:
         fit: HeadFit,
         seen: np.ndarray | None,
         guidance: Guidance,
-        keypoints: np.ndarray,
         generator: torch.Generator,
         left: Left,
     ) -> Generator[Progress, None, HeadAppearance]:
@@ -132,13 +119,11 @@ class Distillation:
         settings = replace(
             AppearanceFitConfig(),
             steps=self.config.appearance_steps,
-            guidance_scale=self.config.guidance_scale,
+            guidance_scale=self.config.texture_guidance_scale,
         )
-        identity = None if seen is not None else self._identity(keypoints, guidance.embedding)
         steps = fit_appearance(
             self.template, geometry, appearance, guidance,
-            seen=seen, neutral=fit.neutral, identity=identity, config=settings,
-            generator=generator,
+            seen=seen, neutral=fit.neutral, config=settings, generator=generator,
         )  # fmt: skip
         with closing(steps):
             for step in steps:
@@ -148,18 +133,6 @@ class Distillation:
                     step.image,
                 )  # fmt: skip
         return appearance
-
-    def _identity(self, keypoints: np.ndarray, embedding: torch.Tensor) -> IdentityTerm:
-        """Distance of the render's embedding from the photo's."""
-        camera = orbit_camera(distance=1.4, fov_y=13.0)
-        pixels = camera.pixels(keypoints, IDENTITY_SIZE, IDENTITY_SIZE)[:, :2] - 0.5
-        points = torch.from_numpy(pixels.astype(np.float32))[None]
-
-        def loss(image: torch.Tensor) -> torch.Tensor:
-            aligned = self.arcface.align(image, points)
-            return 1 - (self.arcface.embed(aligned)[0] * embedding).sum()
-
-        return IdentityTerm(camera, IDENTITY_SIZE, loss)
 
 
 def prior_of(config: PipelineConfig) -> DiffusionPrior:

@@ -74,9 +74,7 @@ class HeadPipeline:
         self.renderer = HeadRenderer()
         self.distillation: Distillation | None = None
         if self.config.geometry_steps or self.config.appearance_steps:
-            self.distillation = Distillation(
-                self.config, self.template, self.hair_template, self.arcface
-            )
+            self.distillation = Distillation(self.config, self.template, self.hair_template)
 
     def warm_up(self) -> None:
         """Compile what is compiled on first use, so that the first visitor does not wait for it."""
@@ -141,7 +139,7 @@ class HeadPipeline:
         clock.done("geometry")
         if self.config.appearance_steps:
             head = yield from self._paint(identity, head, generator, clock)
-        if self.config.refine_steps and self.config.photo_evidence:
+        if self.config.refine_steps:
             head = yield from self._refine(identity, head, seed, clock)
         clock.done("appearance")
         asset = self._write(identity, head, output_dir / "head.glb", seed, clock)
@@ -204,7 +202,6 @@ class HeadPipeline:
             head.fit,
             head.seen,
             self.distillation.guidance(identity, head.hair, self._embedding(identity)),
-            self.fitter.keypoints(head.fit.neutral),
             generator,
             partial(clock.left, "appearance"),
         )

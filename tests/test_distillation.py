@@ -1,6 +1,5 @@
 """The optimisation stages: settings, what the prior is asked for, where pure runs begin."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,14 +9,12 @@ import torch
 from id2head_core import distillation as distillation_module
 from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.config import PipelineConfig, full, preview, pure
-from id2head_core.distillation import IDENTITY_SIZE, START_STYLE, Distillation, prior_of
+from id2head_core.distillation import START_STYLE, Distillation, prior_of
 from id2head_core.errors import OptionError, WeightsError
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.guidance.prior_image import ControlRenderer
-from id2head_core.identity.arcface import ArcFace
 from id2head_core.prompts import Looks, hair_colour
 from id2head_core.structures import HairFit
-from id2head_core.template.fit import TemplateFitter
 from tests.geometry.geometry_oracle import start, templates
 
 
@@ -35,7 +32,7 @@ def hair(style: str, colour: str) -> HairFit:
 @pytest.fixture(scope="module")
 def distillation(tiny_prior_folder) -> Distillation:
     config = pure(base=str(tiny_prior_folder), geometry_steps=2, appearance_steps=2)
-    return Distillation(config, *templates(), ArcFace.load())
+    return Distillation(config, *templates())
 
 
 @pytest.mark.parametrize(
@@ -46,6 +43,7 @@ def distillation(tiny_prior_folder) -> Distillation:
         ({"appearance_steps": 9999}, "appearance_steps is 9999"),
         ({"guidance_scale": 0.5}, "guidance_scale is 0.5. Use a number from 1 to 50"),
         ({"guidance_scale": 51}, "guidance_scale is 51"),
+        ({"texture_guidance_scale": 0.9}, "texture_guidance_scale is 0.9"),
         ({"guidance_scale": float("nan")}, "guidance_scale is nan"),
         ({"photo_evidence": False, "geometry_steps": 0}, "Without photo_evidence"),
         ({"photo_evidence": False, "appearance_steps": 0}, "Without photo_evidence"),
@@ -61,7 +59,7 @@ def test_presets_say_what_is_optimised():
     assert full().optimises and full().photo_evidence
     assert full(geometry_steps=0, appearance_steps=0).optimises  # the refinement
     slow = pure()
-    assert not slow.photo_evidence and slow.refine_steps == 0 and slow.preset == "pure"
+    assert not slow.photo_evidence and slow.preset == "pure"
     assert slow.geometry_steps > full().geometry_steps
     with pytest.raises(OptionError, match="Without photo_evidence"):
         preview(photo_evidence=False)
@@ -86,6 +84,7 @@ def test_the_prompt_says_what_was_measured(distillation, age, gender, style, col
     embedding = torch.zeros(512)
     guidance = distillation.guidance(person(age, gender), measured, embedding)
     assert guidance.prompt == prompt
+    assert distillation.looks(person(age, gender), measured).colour == colour
     assert guidance.prior is distillation.prior and guidance.embedding is embedding
     assert guidance.control is distillation.control
 
@@ -127,7 +126,7 @@ def test_the_prior_is_the_folders(tiny_prior_folder, tiny_sd_folder, tmp_path):
 def test_only_the_embedded_prior_sees_control_maps(distillation, tiny_sd_folder):
     assert isinstance(distillation.control, ControlRenderer) and distillation.control.size == 32
     config = full(base=str(tiny_sd_folder))
-    assert Distillation(config, *templates(), distillation.arcface).control is None
+    assert Distillation(config, *templates()).control is None
 
 
 def drained(stage) -> tuple[list, object]:
@@ -173,10 +172,8 @@ def test_appearance_reports_its_steps_and_paints(distillation):
     geometry = build_geometry(template, hair_template, fit, shell, brows=True)
     plain = plain_appearance(template, geometry, 30.0, 0.5, 256)
     guidance = distillation.guidance(person(30, 0.5), shell, torch.ones(512) / 512**0.5)
-    keypoints = TemplateFitter(template).keypoints(fit.neutral)
     stage = distillation.appearance(
-        geometry, plain, fit, None, guidance, keypoints, torch.Generator().manual_seed(0),
-        lambda: 2.0,
+        geometry, plain, fit, None, guidance, torch.Generator().manual_seed(0), lambda: 2.0
     )  # fmt: skip
     events, painted = drained(stage)
     assert [(e.stage, e.step, e.total) for e in events] == [
@@ -189,8 +186,10 @@ def test_appearance_reports_its_steps_and_paints(distillation):
 
 @pytest.mark.parametrize("evidence", [True, False])
 def test_settings_and_photo_reach_the_stages(distillation, monkeypatch, evidence):
-    config = full(geometry_steps=11, appearance_steps=12, guidance_scale=7.0)
-    config = replace(config, photo_evidence=evidence)
+    config = full(
+        geometry_steps=11, appearance_steps=12, guidance_scale=7.0, texture_guidance_scale=4.0,
+        photo_evidence=evidence,
+    )  # fmt: skip
     monkeypatch.setattr(distillation, "config", config)
     asked = {}
 
@@ -209,30 +208,12 @@ def test_settings_and_photo_reach_the_stages(distillation, monkeypatch, evidence
     drained(distillation.geometry(identity, fit, shell, guidance, generator, lambda: 1.0))
     seen = np.ones((4, 4), np.float32) if evidence else None
     drained(distillation.appearance(
-        "geometry", "appearance", fit, seen, guidance, fit.neutral[:5], generator, lambda: 1.0
+        "geometry", "appearance", fit, seen, guidance, generator, lambda: 1.0
     ))  # fmt: skip
     geometry, appearance = asked["geometry"], asked["appearance"]
     assert (geometry["config"].steps, appearance["config"].steps) == (11, 12)
-    assert geometry["config"].guidance_scale == appearance["config"].guidance_scale == 7.0
+    assert geometry["config"].guidance_scale == 7.0
+    assert appearance["config"].guidance_scale == 4.0
     assert geometry["generator"] is appearance["generator"] is generator
     assert (geometry["evidence"] is not None) == evidence
-    assert (appearance["identity"] is None) == evidence
     assert appearance["seen"] is seen and appearance["neutral"] is fit.neutral
-
-
-def test_the_identity_term_is_the_distance_from_the_photo(distillation):
-    fit, _ = start()
-    keypoints = TemplateFitter(templates()[0]).keypoints(fit.neutral)
-    image = torch.rand(1, 3, IDENTITY_SIZE, IDENTITY_SIZE, generator=torch.Generator())
-    probe = distillation._identity(keypoints, torch.zeros(512))
-    assert float(probe.loss(image)) == pytest.approx(1.0)
-    size = (IDENTITY_SIZE, IDENTITY_SIZE)
-    points = torch.from_numpy(probe.camera.pixels(keypoints, *size)[None, :, :2] - 0.5).float()
-    with torch.no_grad():
-        own = distillation.arcface.embed(distillation.arcface.align(image, points))[0]
-    loss = distillation._identity(keypoints, own).loss
-    assert float(loss(image)) == pytest.approx(0, abs=1e-5)
-    other = (1 - image).requires_grad_()
-    assert float(loss(other)) > 0.1
-    loss(other).backward()
-    assert other.grad.abs().max() > 0

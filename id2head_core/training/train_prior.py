@@ -280,8 +280,15 @@ class Run:
         (state / "run.partial").replace(state / "run.pt")
 
     def train(self) -> None:
-        """Train until the time or the number of steps is over."""
-        signal.signal(signal.SIGTERM, self._stop)
+        """Train until the time or the number of steps is over, or until SIGTERM."""
+        before = signal.signal(signal.SIGTERM, self._stop)
+        try:
+            self._steps()
+        finally:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+    def _steps(self) -> None:
+        """Steps, log, validation and saved states until the run is over."""
         start, last_state = time.monotonic(), time.monotonic()
         before, sums = self.seconds, torch.zeros(2)
         while True:
@@ -294,7 +301,7 @@ class Run:
                 if self.step % self.options.validate_every == 0:
                     self.evaluate()
                 late = time.monotonic() - start > self.options.minutes * 60
-                late = late or self.stopped or self.step >= self.options.steps
+                late = self._any(late or self.stopped or self.step >= self.options.steps)
                 if late or time.monotonic() - last_state > 300:
                     self.save_state()
                     last_state = time.monotonic()
@@ -302,6 +309,11 @@ class Run:
                     if not self.stopped:
                         self.evaluate()
                     return
+
+    def _any(self, flag: bool) -> bool:
+        """Whether it is true in any process, so that all of them end after the same step."""
+        flags = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flags, "sum") > 0)
 
     def _stop(self, *_) -> None:
         """On SIGTERM: save the state after this step and end."""

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -57,6 +58,11 @@ def test_images_show_heads_on_grey_and_controls_show_the_bare_head(folder):
         assert not drawn[0][:, 0].any() and not drawn[0][0].any()  # borders
         assert all(0.15 < mask.mean() < 0.6 for mask in drawn)
         assert (drawn[0] & drawn[2]).sum() > 0.95 * drawn[2].sum()  # hair only adds
+        inside = cv2.erode(drawn[2].astype(np.uint8), np.ones((3, 3))) > 0
+        for first, are_normals in ((0, True), (3, False), (6, True), (9, False)):
+            vectors = maps[row, first : first + 3, inside].astype(float) / 127.5 - 1
+            lengths = np.linalg.norm(vectors, axis=1)
+            assert ((np.abs(lengths - 1) < 0.02).mean() > 0.95) == are_normals
 
 
 def test_a_shard_says_what_it_shows(folder):

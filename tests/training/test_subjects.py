@@ -17,7 +17,7 @@ from id2head_core.training.subjects import (
     subjects,
 )
 from tests.geometry.geometry_oracle import templates
-from tests.training.subject_bench import maker, write_person
+from tests.training.subject_bench import BLONDE, maker, write_person
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,9 @@ def test_a_person_keeps_hair_and_face(of_people):
         np.testing.assert_array_equal(subject.embedding, person["embedding"])
         np.testing.assert_array_equal(subject.neutral, person["neutral"])
         np.testing.assert_allclose(subject.hair.thickness, person["thickness"])
+    scalp = of_people.atlas.image(templates()[0].regions["scalp"]) > 0.9
+    skin = subject.appearance.materials["skin"].albedo  # the photo's hair, as it was
+    np.testing.assert_allclose(np.median(skin[scalp], 0), BLONDE, rtol=0.1)
     looks = subject.looks
     assert (looks.age, looks.gender, looks.style, looks.colour) == (50, "woman", "long", "blonde")
     np.testing.assert_allclose(subject.appearance.materials["hair"].albedo, 0.3, atol=0.02)

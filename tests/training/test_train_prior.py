@@ -1,6 +1,8 @@
 """Training: the loss's equation, dropping of conditions, learning, resuming, averaged weights."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +16,12 @@ from id2head_core.guidance import prior_folder
 from id2head_core.guidance.adapter import PriorAdapter
 from id2head_core.guidance.diffusion_prior import DOMAINS
 from id2head_core.guidance.latent_codec import SpaceToDepth
-from id2head_core.guidance.prior_folder import cosine_scheduler, load_prior
+from id2head_core.guidance.prior_folder import (
+    cosine_scheduler,
+    load_prior,
+    new_prior,
+    save_prior,
+)
 from id2head_core.guidance.text_encoder import MiniLMTextEncoder
 from id2head_core.training import train_prior
 from id2head_core.training.prior_data import PriorDataset, finished_shards, mirrored
@@ -300,6 +307,38 @@ def test_only_adapters_are_trained_on_stable_diffusion(start, tiny_sd_folder, tm
         assert adapter.shape["expression_text_dim"] == 32
     validation = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
     assert all(np.isfinite(list(validation["validation"]["all"].values())))
+
+
+def test_sigterm_saves_the_state_and_ends(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "evaluate", lambda self: pytest.fail("no time for a validation"))
+    run, handler = start(tmp_path / "run"), signal.getsignal(signal.SIGTERM)
+    step = run.train_step
+
+    def interrupted(batch):
+        losses = step(batch)
+        if run.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    run.train_step = interrupted
+    run.train()
+    assert run.step == 3 and signal.getsignal(signal.SIGTERM) is handler
+    assert start(tmp_path / "run").step == 3
+
+
+def test_a_run_starts_from_the_weights_of_a_saved_prior(start, minilm, tmp_path):
+    saved = new_prior(minilm, resolution=SIZE, seed=7)
+    for adapter in saved.adapters.values():
+        adapter.set_whitening(torch.zeros(512), torch.full((512, 64), 0.25))
+    save_prior(saved, tmp_path / "saved", {"images_seen": 500}, half=False)
+    run = start(tmp_path / "run", "--init", tmp_path / "saved")
+    for name, module in saved.modules().items():
+        ours = run.prior.modules()[name]
+        assert equal(module.state_dict(), dict(ours.state_dict())), name
+        assert all(p.requires_grad for p in ours.parameters())
+    assert run.step == 0 and run.images == 500
+    run.train_step(next(iter(run.loader)))
+    assert run.images == 500 + BATCH
 
 
 def test_fresh_throws_the_state_away(start, unseen, folder, tmp_path):
