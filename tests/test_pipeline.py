@@ -10,6 +10,7 @@ from id2head_core.camera import orbit_camera
 from id2head_core.config import PipelineConfig, full, preview, pure
 from id2head_core.errors import NoFaceError, OptionError, SeveralFacesError
 from id2head_core.expressions import EXPRESSIONS
+from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.identity.photo import decode
 from id2head_core.pipeline import HeadPipeline, face_preview
 from id2head_core.structures import Photo
@@ -25,11 +26,25 @@ def pipeline():
 
 
 @pytest.fixture(scope="module")
-def refined(tmp_path_factory, tiny_prior_folder):
+def sculpted() -> list:
+    """Results of the geometry stage, in the order of the runs of ``refined``'s pipeline."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory, tiny_prior_folder, sculpted):
     """A short full run, guided by an untrained prior."""
     pipeline = HeadPipeline(
         full(base=str(tiny_prior_folder), geometry_steps=4, appearance_steps=4, refine_steps=6)
     )
+    stage = pipeline.distillation.geometry
+
+    def remembered(*arguments):
+        result = yield from stage(*arguments)
+        sculpted.append(result)
+        return result
+
+    pipeline.distillation.geometry = remembered
     folder = tmp_path_factory.mktemp("refined")
     events = list(pipeline.stream(weights.path(PERSON), output_dir=folder, seed=3))
     return pipeline, events
@@ -75,14 +90,20 @@ def test_events_come_in_order_with_a_first_and_a_final_head(refined):
     assert all(seconds >= 0 for seconds in left) and left[-1] == 0 < left[0]
 
 
-def test_the_shape_is_sculpted_and_then_stays(refined):
-    _, events = refined
+def test_the_shape_is_sculpted_and_then_stays(refined, sculpted):
+    pipeline, events = refined
     first, shape, last = (event.asset for event in events if event.asset is not None)
     skins = [asset.geometry.part("skin") for asset in (first, shape, last)]
     moved = np.abs(skins[1].vertices - skins[0].vertices).max()
     assert 1e-6 < moved < 0.02
     assert np.array_equal(skins[1].vertices, skins[2].vertices)
-    assert not np.array_equal(skins[1].displacements, skins[0].displacements)
+    result = sculpted[0]
+    for displacements, same in ((result.displacements, True), (None, False)):  # None: template's
+        built = build_geometry(
+            pipeline.template, pipeline.hair_template, result.fit, result.hair, displacements
+        )
+        equal = np.array_equal(built.part("skin").displacements, skins[2].displacements)
+        assert equal == same
     albedo = [asset.appearance.materials["skin"].albedo for asset in (shape, last)]
     assert not np.array_equal(*albedo)
 
@@ -116,7 +137,7 @@ def test_one_seed_repeats_and_two_differ(refined, tmp_path):
 
 
 def test_pure_mode_makes_a_head_without_fitting_the_photo(tiny_prior_folder, tmp_path):
-    config = pure(base=str(tiny_prior_folder), geometry_steps=2, appearance_steps=2)
+    config = pure(base=str(tiny_prior_folder), geometry_steps=2, appearance_steps=2, refine_steps=2)
     asset = HeadPipeline(config)(weights.path(PERSON), output_dir=tmp_path)
     assert asset.metadata["preset"] == "pure" and not asset.metadata["photo_evidence"]
     assert {part.name for part in asset.geometry.parts} >= {"skin", "hair", "brows"}
