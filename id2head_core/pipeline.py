@@ -30,12 +30,14 @@ from .identity.photo import decode
 from .render.contact_sheet import portrait_camera
 from .render.head_renderer import HeadRenderer, warm_up
 from .structures import (
+    DetectedFace,
     HairFit,
     HeadAppearance,
     HeadAsset,
     HeadFit,
     HeadGeometry,
     Identity,
+    Inspection,
     Photo,
     Progress,
 )
@@ -80,6 +82,22 @@ class HeadPipeline:
         """Compile what is compiled on first use, so that the first visitor does not wait for it."""
         warm_up()
 
+    def inspect(
+        self, photo: Photo | bytes | Path, *, face_index: int | None = None
+    ) -> Inspection:
+        """Find and check the face, without the networks that a run needs; may run beside one.
+
+        Raises:
+            PhotoError, FaceError: as ``stream``, except for what only the face parser sees.
+            OptionError: no face has this index.
+        """
+        photo = photo if isinstance(photo, Photo) else decode(photo)
+        index = self.config.face_index if face_index is None else face_index
+        face, faces = self.analyse.find(photo, index)
+        boxes = [tuple(float(x) for x in one.box) for one in faces]
+        number = next(i for i, one in enumerate(faces) if one is face)
+        return Inspection(number, boxes, face_preview(photo, face))
+
     def __call__(
         self,
         photo: Photo | bytes | Path,
@@ -122,7 +140,7 @@ class HeadPipeline:
         identity = self.analyse(photo, face_index=index)
         clock.done("face")
         yield Progress(
-            "face", 1, 1, "Found the face", clock.left("fit"), image=face_preview(identity)
+            "face", 1, 1, "Found the face", clock.left("fit"), image=face_preview(photo, identity.face)
         )
         fit, hair = self._start(identity)
         clock.done("fit")
@@ -274,30 +292,30 @@ class HeadPipeline:
             "seconds": {stage: round(value, 2) for stage, value in clock.seconds.items()},
         }
         asset = HeadAsset(head.geometry, head.appearance, metadata)
-        return replace(asset, path=write_glb(asset, path), portrait=portrait(identity, 512))
+        return replace(asset, path=write_glb(asset, path), portrait=portrait(identity.photo, identity.face, 512))
 
 
-def face_preview(identity: Identity, side: int = 384) -> np.ndarray:
+def face_preview(photo: Photo, face: DetectedFace, side: int = 384) -> np.ndarray:
     """The photo around the head with the face's landmarks, uint8 ``[side, side, 3]``."""
-    crop, matrix = _crop(identity, side)
-    for point in identity.face.landmarks @ matrix[:, :2].T + matrix[:, 2]:
+    crop, matrix = _crop(photo, face, side)
+    for point in face.landmarks @ matrix[:, :2].T + matrix[:, 2]:
         cv2.circle(crop, (round(point[0]), round(point[1])), 2, (90, 220, 130), -1, cv2.LINE_AA)
     return crop
 
 
-def portrait(identity: Identity, side: int) -> np.ndarray:
+def portrait(photo: Photo, face: DetectedFace, side: int) -> np.ndarray:
     """The photo around the head, uint8 ``[side, side, 3]``."""
-    return _crop(identity, side)[0]
+    return _crop(photo, face, side)[0]
 
 
-def _crop(identity: Identity, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _crop(photo: Photo, face: DetectedFace, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Square crop around the head and the affine ``[2, 3]`` from photo to crop pixels."""
-    left, top, right, bottom = identity.face.box
+    left, top, right, bottom = face.box
     centre = np.array([(left + right) / 2, top + 0.42 * (bottom - top)])
     scale = side / (2.0 * max(right - left, bottom - top))
     matrix = np.c_[np.eye(2) * scale, side / 2 - centre * scale]
     crop = cv2.warpAffine(
-        identity.photo.pixels, matrix, (side, side), flags=cv2.INTER_AREA, borderValue=(222,) * 3
+        photo.pixels, matrix, (side, side), flags=cv2.INTER_AREA, borderValue=(222,) * 3
     )
     return crop, matrix
 

@@ -50,6 +50,21 @@ class DetectedFace:
 
 
 @dataclass(frozen=True)
+class Inspection:
+    """What a first look at a photo found, before any head is made.
+
+    Attributes:
+        index: of the chosen face in ``boxes``.
+        boxes: ``(left, top, right, bottom)`` of every face, photo pixels, left to right.
+        preview: uint8 ``[S, S, 3]``, the photo around the chosen head with its landmarks.
+    """
+
+    index: int
+    boxes: list[tuple[float, float, float, float]]
+    preview: np.ndarray
+
+
+@dataclass(frozen=True)
 class FaceParsing:
     """Semantic segmentation of the photo around the head.
 

@@ -91,7 +91,10 @@ def fit_appearance(
     objective = AppearanceObjective(
         template, geometry, appearance, guidance, allowed, neutral, identity
     )
-    model = AppearanceModel(seen is None, generator, allowed if config.keep_tone else None)
+    model = AppearanceModel(
+        seen is None, generator, allowed if config.keep_tone else None,
+        keep_hair_colour=config.keep_hair_colour and seen is not None,
+    )  # fmt: skip
     optimizer = torch.optim.Adam(_groups(model, config), betas=(0.9, 0.99))
     rates = [group["lr"] for group in optimizer.param_groups]
     renderer = HeadRenderer()

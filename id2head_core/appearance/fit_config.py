@@ -37,8 +37,9 @@ class AppearanceFitConfig:
     """Learning rate of the hair's log gains."""
     transformer_rate: float = 2e-3
     """Learning rate of k_a and Psi_a."""
-    hair_anchor: float = 0.1
-    """Loss weight that keeps the hair's colour as a whole; 0 for edits of the hair."""
+    keep_hair_colour: bool = True
+    """Whether the hair as a whole keeps its colour, which was measured in the photo; False for
+    edits of the hair."""
     keep_tone: bool = True
     """Whether skin that the photo did not show keeps its mean colour, which was matched to the
     photo; False for edits of the skin."""

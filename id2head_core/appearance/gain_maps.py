@@ -24,6 +24,9 @@ COLOUR_ALONE = 0.15
 HAIR_LEVELS = ((8, 12), (16, 24))
 """Rows and columns of the hair's maps; rows run along the strands, columns around the head."""
 
+HAIR_HUE = 0.25
+"""Share of the changes of hue over the head that is kept where the hair's colour is known."""
+
 HAIR_CAP, HAIR_COLOUR_CAP = 0.8, 3.2
 """Largest log gain of the hair's map and of the hair as a whole (black to platinum is about 3)."""
 
@@ -84,11 +87,17 @@ class SkinGain(nn.Module):
 
 
 class HairGain(nn.Module):
-    """The change of the hair: its colour as a whole and slow changes over the head."""
+    """The change of the hair: its colour as a whole and slow changes over the head.
 
-    def __init__(self):
+    Args:
+        free_colour: whether the colour as a whole may change; otherwise the changes over the head
+            have zero mean and keep most of their hue.
+    """
+
+    def __init__(self, free_colour: bool = True):
         super().__init__()
-        self.colour = nn.Parameter(torch.zeros(3))
+        self._free = free_colour
+        self.colour = nn.Parameter(torch.zeros(3), requires_grad=free_colour)
         self.levels = nn.ParameterList(torch.zeros(3, *size) for size in HAIR_LEVELS)
 
     def forward(self, progress: float = 1.0) -> torch.Tensor:
@@ -102,6 +111,10 @@ class HairGain(nn.Module):
         total = sample_map(self.levels[0], uv, wrap=True).T.view(3, rows, columns)
         if progress >= 1 / 3:
             total = total + self.levels[1]
+        if not self._free:
+            grey = total.mean(0, keepdim=True)
+            total = grey + HAIR_HUE * (total - grey)
+            total = total - total.mean((1, 2), keepdim=True)
         return self.whole()[:, None, None] + HAIR_CAP * torch.tanh(total / HAIR_CAP)
 
     def whole(self) -> torch.Tensor:

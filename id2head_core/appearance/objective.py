@@ -181,7 +181,6 @@ class AppearanceObjective:
             "seam": config.seam * self._seam(maps.skin),
             "leak": config.leak * leaks,
             "expression": config.expression * (maps.expressions.square().mean() + 9 * seen),
-            "hair_anchor": config.hair_anchor * maps.hair.mean((1, 2)).square().mean(),
         }
         if self.identity is not None:
             image = self._portrait.image(maps.skin, maps.hair, maps.of_expression(None))

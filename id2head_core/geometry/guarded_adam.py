@@ -1,6 +1,7 @@
 """Adam that takes back every step after which the head is not a sound mesh."""
 
 import copy
+import math
 
 import torch
 
@@ -42,6 +43,9 @@ class GuardedAdam:
     def step(self, loss: torch.Tensor, progress: float) -> None:
         """Descend ``loss``; only the levels of the phase at ``progress`` in [0, 1) move.
 
+        Rates fall to nearly zero along a cosine within each phase: Adam turns the noise of score
+        distillation into a random walk as wide as its rate.
+
         Raises:
             GeometryError: loss or gradient are not finite, or the new mesh is not sound. Nothing
                 is taken back yet: call ``undo``.
@@ -51,7 +55,7 @@ class GuardedAdam:
         loss.backward()
         for group, (rate, when) in zip(self._adam.param_groups, self._rates, strict=True):
             moves = when[is_fine]
-            group["lr"] = rate * self.factor * moves
+            group["lr"] = rate * self.factor * decay(progress, self.config.coarse_share) * moves
             for parameter in group["params"]:
                 if not moves:
                     parameter.grad = None
@@ -73,3 +77,11 @@ class GuardedAdam:
         """Remember the state as sound."""
         state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self._good = state, copy.deepcopy(self._adam.state_dict())
+
+
+def decay(progress: float, coarse_share: float) -> float:
+    """Factor of the learning rates in [0.05, 1]; starts again with the fine phase."""
+    share = coarse_share if progress < coarse_share else 1 - coarse_share
+    start = 0.0 if progress < coarse_share else coarse_share
+    within = (progress - start) / max(share, 1e-6)
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * within))

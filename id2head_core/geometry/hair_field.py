@@ -23,6 +23,10 @@ CHANGE_CAP = 0.08
 CROWN_BLUR = 3.0
 """Standard deviation of the blur where columns are half as wide as at the equator, cells."""
 
+ASYMMETRY = 0.3
+"""Share of the left-right difference of a change that is kept: what no photo shows of the hair is
+mostly symmetric, and the noise of score distillation is not."""
+
 LONGEST = 0.17
 """Thickest hair, metres."""
 
@@ -61,7 +65,8 @@ class HairField(nn.Module):
         waves = torch.fft.rfft(total, dim=1) * self._kept_waves
         total = torch.fft.irfft(waves, n=columns - 1, dim=1)
         total = CHANGE_CAP * torch.tanh(total / CHANGE_CAP)
-        return torch.cat([total, total[:, :1]], dim=1)
+        total = torch.cat([total, total[:, :1]], dim=1)
+        return total.lerp(total.flip(1), (1 - ASYMMETRY) / 2)
 
     def thickness(self) -> torch.Tensor:
         """Thickness ``[P]``, metres, <= 0 without hair."""

@@ -27,6 +27,9 @@ GROWN, FADE = 0.018, 0.025
 BEHIND, FRONT, KNOWN_BLUR = -0.25, 0.35, 2.0
 """Cosine of a ray to the camera up to which hair is free, from which it is known; blur, cells."""
 
+EAR_MARGIN = 3.0
+"""Gain of the blurred mask of the ears: how far around them the hair is kept."""
+
 RIGHT_EYE, LEFT_EYE = slice(33, 43), slice(87, 97)
 """Landmarks of the eyes."""
 
@@ -74,7 +77,8 @@ def known_hair(
     """How far the photo tells the hair's thickness along each ray, float32 ``[P]`` in [0, 1].
 
     Rays towards the camera are known, rays behind are free; the change is gradual, or a wall would
-    rise at the crown. In between the silhouette holds the outline.
+    rise at the crown. In between the silhouette holds the outline. Hair around the ears stays as
+    it was fitted: a prior of few pixels takes ears for hair and buries them.
     """
     view = HairView(evidence.identity, fit, hair_template)
     tips = view.proxy + hair_template.directions(fit.neutral) * np.maximum(
@@ -84,7 +88,10 @@ def known_hair(
     shown = view.sample(view.inside, located) * (1 - view.sample(view.classes(HAT), located))
     facing = np.clip((view.toward - BEHIND) / (FRONT - BEHIND), 0, 1)
     known = hair_template.image(facing * shown * evidence.hair)
-    return hair_template.blur(known, KNOWN_BLUR).ravel().astype(np.float32)
+    known = hair_template.blur(known, KNOWN_BLUR)
+    ears = hair_template.image((hair_template.ear_height > 0).astype(np.float32)) * evidence.hair
+    ears = np.clip(EAR_MARGIN * hair_template.blur(ears, KNOWN_BLUR), 0, 1)
+    return np.maximum(known, ears).ravel().astype(np.float32)
 
 
 class PhotoTerms:

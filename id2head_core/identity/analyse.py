@@ -1,7 +1,7 @@
 """Stage 0: everything that a photo says about the person, in one call."""
 
 from ..config import PipelineConfig
-from ..structures import Identity, Photo
+from ..structures import DetectedFace, Identity, Photo
 from . import face_quality
 from .demographics import Demographics
 from .face_analysis import FaceAnalysis
@@ -35,11 +35,20 @@ class IdentityAnalyser:
             FaceError: no face, several, or one that cannot be used.
             OptionError: no face has this index.
         """
-        index = self.config.face_index if face_index is None else face_index
-        faces = self.face_analysis.faces(photo)
-        face = self.face_analysis.choose(photo, faces, index)
+        face, _ = self.find(photo, face_index)
         parsing = self.face_parser.parse(photo, face)
         face_quality.check_occlusion(photo, face, parsing)
         embedding = self.face_analysis.embedding(photo, face)
         age, gender = self.demographics.estimate(photo, face)
         return Identity(photo, face, embedding, parsing, age, gender)
+
+    def find(
+        self, photo: Photo, face_index: int | None = None
+    ) -> tuple[DetectedFace, list[DetectedFace]]:
+        """Detect, choose and check the face only; returns it and all faces from left to right.
+
+        Arguments and errors as for the whole analysis, except for covered faces.
+        """
+        index = self.config.face_index if face_index is None else face_index
+        faces = self.face_analysis.faces(photo)
+        return self.face_analysis.choose(photo, faces, index), faces

@@ -19,7 +19,12 @@ from id2head_core.structures import HeadAppearance
 from tests.appearance.albedo_oracle import HeadOracle, StubGuidance, bench, error, no_gains
 
 SETTINGS = AppearanceFitConfig(
-    steps=40, guidance_scale=1.0, hair_anchor=0.0, preview_every=0, keep_tone=False, amplitude=0.0
+    steps=40,
+    guidance_scale=1.0,
+    keep_hair_colour=False,
+    preview_every=0,
+    keep_tone=False,
+    amplitude=0.0,
 )
 """As for an edit: skin and hair may take any colour."""
 NEUTRAL = np.zeros(13, np.float32)
