@@ -82,9 +82,7 @@ class HeadPipeline:
         """Compile what is compiled on first use, so that the first visitor does not wait for it."""
         warm_up()
 
-    def inspect(
-        self, photo: Photo | bytes | Path, *, face_index: int | None = None
-    ) -> Inspection:
+    def inspect(self, photo: Photo | bytes | Path, *, face_index: int | None = None) -> Inspection:
         """Find and check the face, without the networks that a run needs; may run beside one.
 
         Raises:
@@ -140,7 +138,12 @@ class HeadPipeline:
         identity = self.analyse(photo, face_index=index)
         clock.done("face")
         yield Progress(
-            "face", 1, 1, "Found the face", clock.left("fit"), image=face_preview(photo, identity.face)
+            "face",
+            1,
+            1,
+            "Found the face",
+            clock.left("fit"),
+            image=face_preview(photo, identity.face),
         )
         fit, hair = self._start(identity)
         clock.done("fit")
@@ -292,7 +295,11 @@ class HeadPipeline:
             "seconds": {stage: round(value, 2) for stage, value in clock.seconds.items()},
         }
         asset = HeadAsset(head.geometry, head.appearance, metadata)
-        return replace(asset, path=write_glb(asset, path), portrait=portrait(identity.photo, identity.face, 512))
+        return replace(
+            asset,
+            path=write_glb(asset, path),
+            portrait=portrait(identity.photo, identity.face, 512),
+        )
 
 
 def face_preview(photo: Photo, face: DetectedFace, side: int = 384) -> np.ndarray:

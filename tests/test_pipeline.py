@@ -167,6 +167,26 @@ def test_group_photo_asks_and_an_index_answers(pipeline, tmp_path):
     assert similarity(pipeline, asset, decode(weights.path("examples/person_3.jpg"))) > 0.2
 
 
+def test_inspection_asks_in_a_group_and_shows_the_chosen_face(pipeline):
+    first, second = (decode(weights.path(f"examples/person_{i}.jpg")).pixels for i in (2, 3))
+    side = min(len(first), len(second))
+    group = Photo(np.hstack([first[:side], second[:side]]))
+    with pytest.raises(SeveralFacesError, match="Choose one"):
+        pipeline.inspect(group)
+    left, right = (pipeline.inspect(group, face_index=i) for i in (0, 1))
+    assert (left.index, right.index) == (0, 1) and left.boxes == right.boxes
+    assert len(left.boxes) == 2 and left.boxes[0][2] < left.boxes[1][0]
+    alone = pipeline.inspect(Photo(second))
+    assert alone.index == 0 and len(alone.boxes) == 1
+    difference = [np.abs(i.preview.astype(int) - alone.preview).mean() for i in (left, right)]
+    assert difference[1] < 0.5 * difference[0]
+
+
+def test_inspection_refuses_an_empty_wall(pipeline):
+    with pytest.raises(NoFaceError, match="400 x 400"):
+        pipeline.inspect(Photo(np.full((400, 400, 3), 128, np.uint8)))
+
+
 def test_empty_wall_is_refused(pipeline, tmp_path):
     wall = Photo(np.full((400, 400, 3), 128, np.uint8))
     with pytest.raises(NoFaceError, match="[Nn]o face"):
@@ -174,8 +194,8 @@ def test_empty_wall_is_refused(pipeline, tmp_path):
 
 
 def test_landmarks_are_drawn_on_the_face_preview(pipeline):
-    identity = pipeline.analyse(decode(weights.path(PERSON)))
-    picture = face_preview(identity).astype(int)
+    photo = decode(weights.path(PERSON))
+    picture = face_preview(photo, pipeline.analyse(photo).face).astype(int)
     green = (picture == (90, 220, 130)).all(-1)
     assert green.sum() > 100 and green[100:300, 100:300].sum() > 0.6 * green.sum()
 
