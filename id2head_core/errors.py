@@ -62,3 +62,11 @@ class OptionError(ID2HeadError):
 
 class GuidanceError(ID2HeadError):
     """The 2D prior was asked for something that it cannot do, or does not fit together."""
+
+
+class BusyError(ID2HeadError):
+    """More visitors wait for a head than the app takes."""
+
+
+class EditError(ID2HeadError):
+    """A text edit that cannot be made: its wish is unknown, or the head was not kept."""

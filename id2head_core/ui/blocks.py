@@ -1,31 +1,28 @@
-"""The page: layout and wiring. The work behind it is in ``generate.py``."""
+"""The page: layout and wiring. The work behind it is in ``intake.py`` and ``generate.py``."""
 
-import logging
-import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import gradio as gr
 
-from ..errors import ID2HeadError
-from ..identity.photo import decode
-from .examples import example_buttons, example_path
+from .api import add_api
+from .edit_panel import AFTER, BEFORE, EditPanel
+from .edits import run_edit, show_version, undo
+from .examples import example_buttons, example_head, example_heads
 from .expression_panel import ExpressionPanel
-from .generate import UNEXPECTED, SharedPipeline, Update, run_head
+from .generate import Studio, Update, run_head
 from .head_viewer import HeadViewer
+from .intake import choose_face, forget_photo, keep_photo, take_in
 from .light_picker import LightPicker
-from .photo_input import PhotoChoice, PhotoInput, ready_value, refused_value
-from .run_status import RunStatus, jpeg_data_url
-from .session_files import SessionFiles
+from .photo_input import PhotoChoice, PhotoInput
+from .run_status import RunStatus
 
-log = logging.getLogger(__name__)
+READY_EXAMPLE = "This head was made from an example photo. Add a photo to make yours."
+"""Shown with the first page."""
 
-QUEUE_LENGTH = 12
-"""Visitors who may wait at once; the next one is asked to come back later."""
-
-BUSY = "Too many visitors are waiting. Try again in a minute."
-"""Shown when Gradio's queue did not take a run."""
+EXAMPLE_OPENED = "A ready head of this example. Generate makes it anew, before your eyes."
+"""Shown when an example with a ready head is clicked."""
 
 HEADER = """
 <header class="top">
@@ -37,31 +34,20 @@ NOTES = """
 <footer class="notes">
   <p><strong>AI-generated likeness.</strong> Heads are made by a program from one photo. Use only
     photos of people who agreed to it, and say that the result is generated.</p>
-  <p><strong>Privacy.</strong> Photo and head stay on this server for your visit only and are
-    deleted when you leave the page.</p>
+  <p><strong>Privacy.</strong> Your photo is held in this server’s memory, not on its disk, and
+    deleted when its head is finished; if you tick “Keep my photo”, when you leave the page. Heads
+    and previews can be opened by you only and are deleted when you leave, or after two hours
+    without use.</p>
   <p><strong>Licences.</strong> The code is MIT. The face models (InsightFace), the face parser
-    (trained on CelebAMask-HQ) and the generated example people (FFHQ-derived) are for
+    (trained on CelebAMask-HQ), the 2D prior and the generated example people (FFHQ-derived) are for
     non-commercial research only.</p>
 </footer>
 """
 
 
-@dataclass(frozen=True)
-class AcceptedPhoto:
-    """The visitor's photo on the server: file, width and height in pixels, preview (data URL)."""
-
-    path: Path
-    size: tuple[int, int]
-    preview: str
-
-
-def build_app(pipeline: SharedPipeline, files: SessionFiles) -> gr.Blocks:
-    """Assemble the page.
-
-    Args:
-        pipeline: shared by all visitors.
-        files: receives photos and heads.
-    """
+def build_app(studio: Studio) -> gr.Blocks:
+    """Assemble the page; ``studio`` is shared by all visitors."""
+    gr.set_static_paths([head.folder for head in example_heads()])
     with gr.Blocks(
         title="ID2Head",
         analytics_enabled=False,
@@ -72,21 +58,26 @@ def build_app(pipeline: SharedPipeline, files: SessionFiles) -> gr.Blocks:
         with gr.Row(elem_id="studio"):
             with gr.Column(elem_id="create", min_width=0):
                 photo = PhotoInput(example_buttons(), elem_id="photo")
+                keep = gr.Checkbox(
+                    False, label="Keep my photo for another run", elem_id="keep", container=False
+                )
                 with gr.Row(elem_id="run-buttons"):
                     start = gr.Button(
                         "Generate head", variant="primary", elem_id="generate", interactive=False
                     )
                     stop = gr.Button("Cancel", elem_id="cancel", visible=False)
                 status = RunStatus(elem_id="status")
+                edit = EditPanel.build()
             with gr.Column(elem_id="stage", min_width=0):
                 viewer = HeadViewer(elem_id="viewer")
             with gr.Column(elem_id="pose", min_width=0):
                 ExpressionPanel(elem_id="expressions")
                 LightPicker(elem_id="light")
         gr.HTML(NOTES, padding=False)
-        accepted = gr.State(None)
-        page = _Page(photo, accepted, viewer, status, start, stop)
-        _wire(app, page, pipeline, files)
+        page = _Page(photo, keep, viewer, status, start, stop, edit)
+        _wire_photo(page, studio, *_wire_runs(page, studio))
+        _wire_visit(app, page, studio)
+        add_api(studio)
     return app
 
 
@@ -95,120 +86,161 @@ class _Page:
     """The components that take part in a run."""
 
     photo: PhotoInput
-    accepted: gr.State
+    keep: gr.Checkbox
     viewer: HeadViewer
     status: RunStatus
     start: gr.Button
     stop: gr.Button
+    edit: EditPanel
+
+    @property
+    def outputs(self) -> list:
+        """Components that ``show`` and ``idle`` give values for."""
+        return [self.viewer, self.status, self.start, self.stop, *self.edit.outputs]
 
 
-def _wire(app: gr.Blocks, page: _Page, pipeline: SharedPipeline, files: SessionFiles) -> None:
-    """Connect the components with the handlers."""
-    photo, accepted, status = page.photo, page.accepted, page.status
-    buttons = [page.start, page.stop]
-    waiting: set[str] = set()  # visitors whose run has been asked for and has not started
+QUICK = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Options of events that only change the page."""
 
-    def accept(choice: PhotoChoice, request: gr.Request):
-        waiting.discard(request.session_hash)
-        value, kept = accept_photo(choice, files, request.session_hash)
-        return value, kept, {"state": "idle"}, *_idle(interactive=kept is not None)
+LONG = {
+    "concurrency_limit": None,  # the line of generate.Studio.turns is the queue
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+"""Options of events that wait for something."""
 
-    def forget(request: gr.Request):
-        waiting.discard(request.session_hash)
-        return None, {"state": "idle"}, *_idle(interactive=False)
 
-    def begin(request: gr.Request):
-        waiting.add(request.session_hash)
-        patience = {"state": "waiting", "message": "Waiting for a free place…"}
-        return patience, gr.Button(visible=False), gr.Button(visible=True)
+def _wire_runs(page: _Page, studio: Studio) -> tuple:
+    """Generate, edit, undo and compare; returns the two events that can be cancelled."""
+    edit = page.edit
 
-    def generate(choice: PhotoChoice, kept: AcceptedPhoto | None, request: gr.Request) -> Iterator:
-        waiting.discard(request.session_hash)
-        if kept is None or not kept.path.is_file():
-            error = "The photo is gone. Choose it again."
-            yield _outputs(page, Update({"state": "error", "error": error}, over=True), None)
-            return
-        run = run_head(pipeline, files, request.session_hash, kept.path, choice.face)
-        try:
-            for update in run:
-                yield _outputs(page, update, kept)
-        finally:
-            run.close()
+    def follow(updates: Iterator[Update], session: str) -> Iterator[tuple]:
+        with closing(updates):
+            for number, update in enumerate(updates):
+                yield _show(studio, session, update, first=number == 0)
 
-    def cancelled(request: gr.Request):
-        waiting.discard(request.session_hash)
-        return {"state": "idle", "message": "Stopped."}, *_idle()
+    def generate(keep: bool, request: gr.Request) -> Iterator[tuple]:
+        keep_photo(studio.files.visitor(request.session_hash), keep)
+        yield from follow(run_head(studio, request.session_hash), request.session_hash)
 
-    def refused(request: gr.Request):
-        # Gradio calls this for a full queue, but also after a cancelled run.
-        time.sleep(0.5)
-        if request.session_hash not in waiting:
-            return gr.skip(), gr.skip(), gr.skip()
-        waiting.discard(request.session_hash)
-        return {"state": "error", "error": BUSY}, *_idle()
+    def change(text: str, target: str, request: gr.Request) -> Iterator[tuple]:
+        updates = run_edit(studio, request.session_hash, text, target)
+        yield from follow(updates, request.session_hash)
 
-    def leave(request: gr.Request):
-        waiting.discard(request.session_hash)
-        files.close(request.session_hash)
+    def go_back(request: gr.Request) -> tuple:
+        shown = undo(studio, request.session_hash)
+        gone = {"state": "error", "error": "The version before is no longer stored."}
+        status = {"state": "idle", "message": "Undone."} if shown else gone
+        return _idle(studio, request.session_hash, status, head=shown)
 
-    quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    clicked = gr.on([page.start.click, photo.select], begin, None, [status, *buttons], **quick)
-    run = clicked.then(
-        generate,
-        [photo, accepted],
-        [photo, page.viewer, status, *buttons],
-        concurrency_limit=1,
-        concurrency_id="head",
-        trigger_mode="once",
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    run.failure(refused, None, [status, *buttons], **quick)
+    def compare(label: str, request: gr.Request) -> tuple:
+        back = 1 if label == BEFORE else 0
+        head = show_version(studio, request.session_hash, back)
+        return head or gr.skip(), gr.Button(AFTER if back else BEFORE)
+
+    def cancelled(request: gr.Request) -> tuple:
+        return _idle(studio, request.session_hash, {"state": "idle", "message": "Stopped."})
+
+    run = page.start.click(generate, page.keep, page.outputs, trigger_mode="once", **LONG)
+    change_inputs = [edit.text, edit.target]
+    changing = gr.on(
+        [edit.apply.click, edit.text.submit],
+        change, change_inputs, page.outputs, trigger_mode="once", **LONG,
+    )  # fmt: skip
+    edit.undo.click(go_back, None, page.outputs, **QUICK)
+    edit.compare.click(compare, edit.compare, [page.viewer, edit.compare], **QUICK)
+    page.stop.click(cancelled, None, page.outputs, cancels=[run, changing], **QUICK)
+    return run, changing
+
+
+def _wire_photo(page: _Page, studio: Studio, *runs) -> None:
+    """What happens when a photo comes, a face is clicked, or the photo is removed."""
+    photo = page.photo
+
+    def accept(choice: PhotoChoice, request: gr.Request) -> Iterator[tuple]:
+        session = request.session_hash
+        ready = None if choice.example is None else example_head(choice.example)
+        status, head = {"state": "idle"}, None
+        if ready is not None:
+            studio.files.visitor(session).versions[:] = [ready]
+            status["message"], head = EXAMPLE_OPENED, ready.glb
+        first = True
+        for value in take_in(studio, session, choice):
+            found = value["kind"] == "ready" and value["face"] is not None
+            if first:
+                yield value, *_idle(studio, session, status, head=head, start=found)
+            else:
+                yield value, *_only_start(found)
+            first = False
+
+    def choose(choice: PhotoChoice, request: gr.Request) -> tuple:
+        value = choose_face(studio, request.session_hash, choice.face)
+        return value, gr.Button(interactive=value.get("face") is not None)
+
+    def forget(request: gr.Request) -> tuple:
+        forget_photo(studio.files.visitor(request.session_hash))
+        return _idle(studio, request.session_hash, {"state": "idle"}, start=False)
+
+    def set_keep(keep: bool, request: gr.Request) -> None:
+        keep_photo(studio.files.visitor(request.session_hash), keep)
+
     photo.upload(
-        accept, photo, [photo, accepted, status, *buttons], cancels=[run], **quick | {"queue": True}
+        accept, photo, [photo, *page.outputs], cancels=list(runs), trigger_mode="multiple", **LONG
     )
-    photo.clear(forget, None, [accepted, status, *buttons], cancels=[run], **quick)
-    page.stop.click(cancelled, None, [status, *buttons], cancels=[run], **quick)
+    photo.select(choose, photo, [photo, page.start], **LONG)
+    photo.clear(forget, None, page.outputs, cancels=list(runs), **QUICK)
+    page.keep.input(set_keep, page.keep, None, **QUICK)
+
+
+def _wire_visit(app: gr.Blocks, page: _Page, studio: Studio) -> None:
+    """What happens when a visitor comes and leaves."""
+
+    def arrive(request: gr.Request) -> tuple:
+        ready = example_heads()
+        if not ready:
+            return (gr.skip(),) * len(page.outputs)
+        studio.files.visitor(request.session_hash).versions[:] = ready[:1]
+        status = {"state": "idle", "message": READY_EXAMPLE}
+        shown = _idle(studio, request.session_hash, status, head=ready[0].glb)
+        return shown
+
+    def leave(request: gr.Request) -> None:
+        studio.files.close(request.session_hash)
+
+    def forget_values(session: str) -> None:
+        # Gradio remembers the components' values of every visitor, previews too, without end.
+        holder = getattr(app, "state_holder", None)
+        if holder is not None:
+            holder.session_data.pop(session, None)
+            holder.time_last_used.pop(session, None)
+
+    app.load(arrive, None, page.outputs, **QUICK)
     app.unload(leave)
+    studio.files.on_close.append(forget_values)
 
 
-def accept_photo(
-    choice: PhotoChoice, files: SessionFiles, session: str
-) -> tuple[dict, AcceptedPhoto | None]:
-    """Decode what the visitor sent; returns the PhotoInput's value and the photo, if it is one."""
-    try:
-        if choice.example is not None:
-            path = files.keep_photo(session, example_path(choice.example), move=False)
-        elif choice.upload is not None:
-            path = files.keep_photo(session, choice.upload, move=True)
-        else:
-            return refused_value("The photo did not arrive. Choose it again."), None
-        decoded = decode(path.read_bytes())
-    except ID2HeadError as error:
-        return refused_value(str(error)), None
-    except Exception:
-        log.exception("a photo could not be taken in")
-        return refused_value(UNEXPECTED), None
-    preview = jpeg_data_url(decoded.pixels, 640)
-    return ready_value(preview), AcceptedPhoto(path, decoded.size, preview)
+def _show(studio: Studio, session: str, update: Update, *, first: bool) -> tuple:
+    """Values for ``_Page.outputs`` for one step of a run."""
+    if update.over:
+        return _idle(studio, session, update.status, head=update.head)
+    head = update.head or gr.skip()
+    if not first:
+        return head, update.status, *(gr.skip(),) * 2, *EditPanel.unchanged()
+    visitor, can_edit = studio.files.visitor(session), studio.pipeline.can_edit
+    buttons = gr.Button(visible=False), gr.Button(visible=True)
+    return head, update.status, *buttons, *EditPanel.state(visitor, can_edit, busy=True)
 
 
-def _outputs(page: _Page, update: Update, kept: AcceptedPhoto | None) -> tuple:
-    """Values for photo, viewer, status and the two buttons."""
-    photo = gr.skip()
-    if update.boxes is not None and kept is not None:
-        width, height = kept.size
-        scale = (width, height, width, height)
-        boxes = [
-            tuple(min(1.0, max(0.0, float(c) / s)) for c, s in zip(box, scale, strict=True))
-            for box in update.boxes
-        ]
-        photo = ready_value(kept.preview, boxes)
-    viewer = gr.skip() if update.head is None else update.head
-    buttons = _idle() if update.over else (gr.skip(), gr.skip())
-    return photo, viewer, update.status, *buttons
+def _idle(
+    studio: Studio, session: str, status: dict, head=None, start: bool | None = None
+) -> tuple:
+    """Values for ``_Page.outputs`` while nothing runs."""
+    change = {} if start is None else {"interactive": start}
+    buttons = gr.Button(visible=True, **change), gr.Button(visible=False)
+    panel = EditPanel.state(studio.files.visitor(session), studio.pipeline.can_edit)
+    return head or gr.skip(), status, *buttons, *panel
 
 
-def _idle(**start) -> tuple[gr.Button, gr.Button]:
-    """Generate and Cancel while nothing runs; ``start`` are further changes of Generate."""
-    return gr.Button(visible=True, **start), gr.Button(visible=False)
+def _only_start(found: bool) -> tuple:
+    """Values for ``_Page.outputs`` that change only whether Generate can be clicked."""
+    return gr.skip(), gr.skip(), gr.Button(interactive=found), gr.skip(), *EditPanel.unchanged()

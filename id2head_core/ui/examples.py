@@ -4,10 +4,14 @@ from pathlib import Path
 
 from ..errors import PhotoError
 from ..identity.photo import decode
+from .head_store import GLB, StoredHead
 from .run_status import jpeg_data_url
 
 FOLDER = Path(__file__).resolve().parents[2] / "weights" / "examples"
 """Where the example photos lie."""
+
+HEADS = FOLDER
+"""Holds one folder per ready head, written by ``training/bake_example_heads.py``."""
 
 LABELS: dict[str, str] = {
     "astronaut": "Astronaut Eileen Collins (NASA portrait)",
@@ -24,6 +28,19 @@ def example_path(name: str) -> Path:
     if name not in LABELS or not path.is_file():
         raise PhotoError(f"There is no example photo '{name}'. Choose one of the pictures shown.")
     return path
+
+
+def example_head(name: str) -> StoredHead | None:
+    """The ready head of an example, or None; everybody may see it."""
+    folder = HEADS / name
+    if name not in LABELS or not (folder / GLB).is_file():
+        return None
+    return StoredHead(f"example {name}", folder, "From an example photo")
+
+
+def example_heads() -> list[StoredHead]:
+    """All ready heads; the first is shown before anything is uploaded."""
+    return [head for name in LABELS if (head := example_head(name)) is not None]
 
 
 def example_buttons() -> list[dict[str, str]]:

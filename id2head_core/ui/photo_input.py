@@ -38,8 +38,8 @@ class PhotoInput(ClientComponent):
     """Takes any file by drop, browse, paste or camera; the server judges it.
 
     Value from the browser: ``{"kind": "upload", "path"}``, ``{"kind": "example", "name"}``,
-    ``{"kind": "ready", "face"}`` or ``{"kind": "none"}``. Value to the browser: ``{"kind":
-    "ready", "preview", "boxes", "face"}`` or ``{"kind": "none", "error"}``.
+    ``{"kind": "ready", "face"}`` or ``{"kind": "none"}``. Value to the browser: see ``ready_value``
+    and ``refused_value``.
     """
 
     def __init__(self, examples: list[dict[str, str]], **kwargs):
@@ -71,14 +71,32 @@ def _uploaded_file(path: object) -> Path | None:
 
 
 def ready_value(
-    preview: str, boxes: list[tuple[float, float, float, float]] = (), face: int | None = None
+    preview: str,
+    boxes: list[tuple[float, float, float, float]] = (),
+    face: int | None = None,
+    *,
+    note: str = "",
+    error: str = "",
+    several: bool = False,
 ) -> dict:
-    """A readable photo: its preview (data URL) and faces to choose from, corners in [0, 1]."""
+    """A readable photo.
+
+    Args:
+        preview: picture as a data URL: the whole photo, or the chosen face.
+        boxes: faces to choose from by a click, corners in [0, 1] of the preview.
+        face: the chosen face; None while there is none.
+        note: a line below the picture.
+        error: why the face that was clicked cannot be used.
+        several: offer to choose another face.
+    """
     return {
         "kind": "ready",
         "preview": preview,
         "boxes": [list(box) for box in boxes],
         "face": face,
+        "note": note,
+        "error": error,
+        "several": several,
     }
 
 

@@ -1,54 +1,132 @@
-"""Files of one visitor: photos and heads, gone when the visitor leaves.
+"""What the server keeps of one visitor: a photo, heads and their history; gone when they leave.
 
-Photos lie in a folder that the server never hands out. Heads lie below Gradio's cache, the only
-place from which it serves files, in a folder whose name cannot be guessed.
+Photos are kept in memory only. Work files and finished heads lie in a folder that the server never
+hands out. The heads on screen are copied below Gradio's cache, the only place from which it serves
+files, into a folder whose name cannot be guessed.
 """
 
 import logging
+import os
 import secrets
 import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
+from .head_store import GLB, SHEET, StoredHead
+
 log = logging.getLogger(__name__)
 
 LIFETIME = 2 * 3600.0
-"""Seconds without use after which a visitor's files are deleted even if the page stays open."""
+"""Seconds without use after which everything of a visitor is deleted, even if the page is open."""
+
+SWEEP_EVERY = 60.0
+"""Seconds between two looks for forgotten visitors."""
 
 KEPT_HEADS = 2
-"""Heads kept per visitor: the one on screen and the one before, which may still be loading."""
+"""Heads served per visitor: the one on screen and the one before, which may still be loading."""
 
 
-HEAD_NAME = "id2head.glb"
-"""Name under which a head is downloaded."""
+@dataclass
+class HeldPhoto:
+    """The visitor's photo.
+
+    Attributes:
+        data: the file's bytes; None once they have been deleted.
+        digest: sha256 of the file.
+        preview: the whole photo, small, as a data URL.
+        size: width and height, pixels.
+        boxes: faces to choose from, corners in [0, 1], left to right.
+        face: number of the chosen face.
+        example: name of the example that it is, or None.
+        keep: the visitor wants it kept after its head is finished.
+        used: its head is finished.
+    """
+
+    data: bytes | None
+    digest: str
+    preview: str
+    size: tuple[int, int]
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    face: int | None = None
+    example: str | None = None
+    keep: bool = False
+    used: bool = False
+
+
+@dataclass
+class Visitor:
+    """One visitor; ``token`` names their folders and cannot be guessed.
+
+    Attributes:
+        used: monotonic time of the last use.
+        arrivals: photos that came so far; tells a newer one from the one being looked at.
+        photo: the one that heads are made from, or None.
+        versions: the head and its edits, oldest first; the last is on screen.
+    """
+
+    token: str
+    used: float
+    arrivals: int = 0
+    photo: HeldPhoto | None = None
+    versions: list[StoredHead] = field(default_factory=list)
 
 
 class SessionFiles:
-    """Folders by session; thread-safe."""
+    """Visitors by session; thread-safe."""
 
     def __init__(self):
-        self._private = Path(tempfile.mkdtemp(prefix="id2head_photos_"))
-        self._tokens: dict[str, tuple[str, float]] = {}  # session -> token, time of last use
+        self._private = Path(tempfile.mkdtemp(prefix="id2head_private_"))
+        self._visitors: dict[str, Visitor] = {}
         self._lock = threading.Lock()
+        self.on_close: list[Callable[[str], None]] = []
+        """Called with the session of everybody who leaves or is forgotten."""
 
-    def _token(self, session: str) -> str:
-        """Unguessable name of the session's folders; also removes what other visitors forgot."""
+    @property
+    def root(self) -> Path:
+        """Holds one private folder per visitor."""
+        return self._private
+
+    def visitor(self, session: str) -> Visitor:
+        """What is kept of a visitor; also removes what other visitors forgot."""
         now = time.monotonic()
         with self._lock:
-            token = self._tokens.get(session, (secrets.token_hex(20), now))[0]
-            self._tokens[session] = (token, now)
-            stale = [name for name, (_, used) in self._tokens.items() if now - used > LIFETIME]
+            visitor = self._visitors.setdefault(session, Visitor(secrets.token_hex(20), now))
+            visitor.used = now
+        self.sweep()
+        return visitor
+
+    def is_here(self, session: str, visitor: Visitor) -> bool:
+        """Whether this visitor has neither left nor been forgotten."""
+        with self._lock:
+            return self._visitors.get(session) is visitor
+
+    def sweep(self) -> None:
+        """Delete everything of visitors who were not seen for LIFETIME."""
+        now = time.monotonic()
+        with self._lock:
+            stale = [name for name, one in self._visitors.items() if now - one.used > LIFETIME]
         for name in stale:
             self.close(name)
-        return token
+
+    def sweep_regularly(self) -> None:
+        """Sweep in the background from now on, also when nobody comes."""
+
+        def work() -> None:
+            while True:
+                time.sleep(SWEEP_EVERY)
+                self.sweep()
+
+        threading.Thread(target=work, name="sweep", daemon=True).start()
 
     def private_folder(self, session: str) -> Path:
-        """Folder for photos and work files, never served."""
-        folder = self._private / self._token(session)
+        """Folder for work files and finished heads, never served."""
+        folder = self._private / self.visitor(session).token
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
@@ -56,36 +134,39 @@ class SessionFiles:
         """A new empty folder for one run; the caller deletes it."""
         return Path(tempfile.mkdtemp(prefix="run_", dir=self.private_folder(session)))
 
-    def keep_photo(self, session: str, source: Path, *, move: bool) -> Path:
-        """Make ``source`` the visitor's photo, replacing an earlier one; ``move`` consumes it."""
-        target = self.private_folder(session) / "photo"
-        target.unlink(missing_ok=True)
-        (shutil.move if move else shutil.copyfile)(source, target)
-        return target
+    def publish_head(self, session: str, glb: Path, sheet: Path | None = None) -> Path:
+        """Put a head, and pictures beside it, where only this visitor finds it; drops older ones.
 
-    def publish_head(self, session: str, glb: Path) -> Path:
-        """Copy a head to a new place from which the visitor may fetch it; drops the oldest."""
-        folder = Path(get_upload_folder()) / "heads" / self._token(session)
+        Returns:
+            The served copy of ``glb``.
+        """
+        folder = Path(get_upload_folder()) / "heads" / self.visitor(session).token
         folder.mkdir(parents=True, exist_ok=True)
         earlier = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         for old in earlier[: max(0, len(earlier) + 1 - KEPT_HEADS)]:
             shutil.rmtree(old, ignore_errors=True)
-        target = folder / secrets.token_hex(8) / HEAD_NAME
+        target = folder / secrets.token_hex(8) / GLB
         target.parent.mkdir()
-        shutil.copyfile(glb, target)
+        if sheet is not None:
+            shutil.copyfile(sheet, target.with_name(SHEET))
+        unfinished = target.with_suffix(".part")
+        shutil.copyfile(glb, unfinished)
+        os.replace(unfinished, target)
         return target
 
     def close(self, session: str) -> None:
         """Delete everything of a visitor."""
         with self._lock:
-            token, _ = self._tokens.pop(session, ("", 0.0))
-        if token:
-            shutil.rmtree(self._private / token, ignore_errors=True)
-            shutil.rmtree(Path(get_upload_folder()) / "heads" / token, ignore_errors=True)
-            log.info("files of a visitor deleted")
+            visitor = self._visitors.pop(session, None)
+        if visitor is not None:
+            shutil.rmtree(self._private / visitor.token, ignore_errors=True)
+            shutil.rmtree(Path(get_upload_folder()) / "heads" / visitor.token, ignore_errors=True)
+            log.info("everything of a visitor deleted")
+        for forget in self.on_close:
+            forget(session)
 
     def close_all(self) -> None:
         """Delete everything of every visitor."""
-        for session in list(self._tokens):
+        for session in list(self._visitors):
             self.close(session)
         shutil.rmtree(self._private, ignore_errors=True)

@@ -1,46 +1,88 @@
 """Starts the real page with a pipeline that needs no weights.
 
-The photo's colour decides the answer. Red: no face. Green: two faces. Blue: an unforeseen failure.
-White: a head in slow steps. Anything else: a head in quick steps.
+The photo's colour decides the answer. Red: no face. Green: two faces, the second in profile. Blue:
+an unforeseen failure of the run. White: a head in slow steps. Anything else: a head in quick steps.
+$STUB_LOADING are the seconds that it loads, $STUB_EXAMPLES a folder for ready example heads.
 """
 
-import sys
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 import app
 from id2head_core.asset.gltf import write_glb
-from id2head_core.errors import NoFaceError, SeveralFacesError
+from id2head_core.errors import FaceProfileError, NoFaceError, OptionError, SeveralFacesError
 from id2head_core.identity.photo import decode
-from id2head_core.structures import HeadAsset, Progress
+from id2head_core.structures import HeadAppearance, HeadAsset, Inspection, Progress
+from id2head_core.ui import examples
 from tests.synthetic_head import synthetic_head
 
 STEP, SLOW_STEP = 0.2, 3.0  # seconds
 NO_FACE = "No face was found in this photo. Use one where your face is clearly visible."
+PROFILE = "The face is seen from the side. Use a photo from the front."
+NO_EDIT = "The text “impossible” cannot be followed. Try “blonde hair”."
+
+
+def colours(photo: bytes) -> tuple[bool, bool, bool]:
+    red, green, blue = decode(photo).pixels[0, 0].astype(int) > 200
+    return bool(red), bool(green), bool(blue)
 
 
 class StubPipeline:
     def __init__(self):
+        time.sleep(float(os.environ.get("STUB_LOADING", "0")))
         self.head = synthetic_head(columns=48, rows=24)
 
-    def write(self, path: Path) -> HeadAsset:
-        write_glb(self.head, path)
-        return HeadAsset(self.head.geometry, self.head.appearance, {}, path)
+    def write(self, path: Path, note: str = "") -> HeadAsset:
+        """A head whose skin is green if the note says so."""
+        skin = self.head.appearance.materials["skin"]
+        green = (skin.albedo * (0.3, 1.6, 0.3)).clip(0, 1).astype(np.float32)
+        materials = self.head.appearance.materials | {
+            "skin": replace(skin, albedo=green if "green" in note else skin.albedo)
+        }
+        asset = HeadAsset(self.head.geometry, HeadAppearance(materials), {"text": note}, path)
+        write_glb(asset, path)
+        return asset
 
-    def stream(self, photo, *, output_dir, face_index=None, seed=None):
+    def inspect(self, photo, *, face_index=None):
         pixels = decode(photo).pixels
         height, width = pixels.shape[:2]
-        red, green, blue = pixels[0, 0].astype(int) > 200
-        pause = SLOW_STEP if red and green and blue else STEP
+        seen = colours(photo)
+        if seen == (True, False, False):
+            raise NoFaceError(NO_FACE)
+        if seen != (False, True, False):
+            return Inspection(0, [(0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height)], pixels)
+        w, h = width, height
+        boxes = [(0.1 * w, 0.2 * h, 0.4 * w, 0.6 * h), (0.6 * w, 0.2 * h, 0.9 * w, 0.6 * h)]
+        if face_index is None:
+            raise SeveralFacesError("There are 2 faces of similar size.", boxes)
+        if face_index == 1:
+            raise FaceProfileError(PROFILE)
+        return Inspection(face_index, boxes, pixels[: height // 2])
+
+    def edit(self, state, text, *, target="both", strength=1.0, output_dir, seed=None):
+        yield Progress("geometry", 0, 4, "Reading the text", 1.0)
+        if text == "impossible":
+            raise OptionError(NO_EDIT)
+        before = np.load(state)["texts"].tolist()
+        for step in range(1, 5):
+            time.sleep(STEP)
+            yield Progress("appearance", step, 4, "Changing", 1.0)
+        asset = self.write(output_dir / "head.glb", text)
+        np.savez(output_dir / "head.npz", texts=[*before, text])
+        yield Progress("asset", 1, 1, "Done", 0.0, asset=asset, final=True)
+
+    def stream(self, photo, *, output_dir, face_index=None, seed=None):
+        pixels, seen = decode(photo).pixels, colours(photo)
+        pause = SLOW_STEP if all(seen) else STEP
         yield Progress("face", 0, 1, "Reading the photo", 3.0)
         time.sleep(STEP)
-        if red and not green and not blue:
-            raise NoFaceError(NO_FACE)
-        if green and not red and not blue and face_index is None:
-            w, h = width, height
-            boxes = [(0.1 * w, 0.2 * h, 0.4 * w, 0.6 * h), (0.6 * w, 0.2 * h, 0.9 * w, 0.6 * h)]
-            raise SeveralFacesError("There are 2 faces of similar size.", boxes)
-        if blue and not red and not green:
+        if face_index is None:
+            self.inspect(photo)
+        if seen == (False, False, True):
             raise RuntimeError("/secret/place/model.onnx is broken")
         which = "" if face_index is None else f" {face_index}"
         yield Progress("face", 1, 1, f"Found the face{which}", 2.5, image=pixels)
@@ -50,12 +92,12 @@ class StubPipeline:
         for step in range(1, 6):
             time.sleep(pause)
             yield Progress("appearance", step, 5, "Matching", 2.0 - 0.3 * step)
-        yield Progress(
-            "asset", 1, 1, "Done", 0.0, asset=self.write(output_dir / "head.glb"), final=True
-        )
+        asset = self.write(output_dir / "head.glb")
+        np.savez(output_dir / "head.npz", texts=np.array([], str))
+        yield Progress("asset", 1, 1, "Done", 0.0, asset=asset, final=True)
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "app.py"
-    app.build_pipeline = StubPipeline
+    examples.HEADS = Path(os.environ.get("STUB_EXAMPLES", "nowhere"))
+    app.build_pipeline = lambda preset: StubPipeline()
     app.main()

@@ -10,20 +10,10 @@ from PIL import Image
 from id2head_core.errors import PhotoError
 from id2head_core.expressions import EXPRESSIONS
 from id2head_core.structures import Progress
-from id2head_core.ui.blocks import accept_photo
 from id2head_core.ui.examples import LABELS, example_buttons, example_path
 from id2head_core.ui.expression_panel import COMBINATIONS, ExpressionPanel
 from id2head_core.ui.photo_input import PhotoChoice, PhotoInput
 from id2head_core.ui.run_status import STAGES, jpeg_data_url, progress_value
-from id2head_core.ui.session_files import SessionFiles
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "cache" / "abc").mkdir(parents=True)
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -60,36 +50,6 @@ def test_anything_else_is_dropped(photo_input, cache, payload):
     if isinstance(payload, dict) and isinstance(payload.get("path"), str):
         payload = payload | {"path": payload["path"].replace("CACHE", str(cache))}
     assert photo_input.preprocess(payload) == PhotoChoice()
-
-
-def test_photo_becomes_a_preview_and_leaves_the_cache(cache):
-    upload = cache / "abc" / "photo"
-    Image.new("RGB", (1200, 800), (200, 30, 30)).save(upload, "JPEG")
-    files = SessionFiles()
-    value, kept = accept_photo(PhotoChoice(upload=upload), files, "a")
-    assert value["kind"] == "ready" and kept.size == (1200, 800)
-    data = base64.b64decode(value["preview"].split(",")[1])
-    assert Image.open(io.BytesIO(data)).size == (640, 427)
-    assert not upload.exists() and kept.path.is_file()
-
-
-@pytest.mark.parametrize(
-    ("choice", "sentence"),
-    [
-        (PhotoChoice(), "did not arrive"),
-        (PhotoChoice(example="../../weights"), "There is no example photo"),
-    ],
-)
-def test_choice_without_a_photo_is_refused(cache, choice, sentence):
-    value, kept = accept_photo(choice, SessionFiles(), "a")
-    assert kept is None and value["kind"] == "none" and sentence in value["error"]
-
-
-def test_broken_upload_is_refused_with_the_reason(cache):
-    upload = cache / "abc" / "photo"
-    upload.write_bytes(b"%PDF-1.4 not a photo")
-    value, kept = accept_photo(PhotoChoice(upload=upload), SessionFiles(), "a")
-    assert kept is None and "PDF" in value["error"]
 
 
 def test_examples_are_a_closed_list():

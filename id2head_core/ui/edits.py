@@ -1,0 +1,74 @@
+"""Text edits of a finished head, and the way back. No Gradio in here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import ID2HeadError, OptionError
+from ..structures import Progress
+from .generate import Studio, Update, follow_run, refusal
+from .head_store import StoredHead
+
+LONGEST_TEXT = 200
+"""Characters of an edit."""
+
+LONGEST_HISTORY = 6
+"""Versions of a head that can be gone back to."""
+
+TARGETS = ("geometry", "texture", "both")
+"""What an edit may change."""
+
+
+def run_edit(
+    studio: Studio, session: str, text: str, target: str = "both", strength: float = 1.0
+) -> Iterator[Update]:
+    """Change the visitor's newest head as a text says; otherwise like ``run_head``."""
+    visitor = studio.files.visitor(session)
+    base = visitor.versions[-1] if visitor.versions else None
+    text = " ".join(text.split())
+
+    def key() -> str:
+        return studio.pipeline.key("edit", base.key, text, target, strength)
+
+    def start(folder: Path) -> Iterator[Progress]:
+        return studio.pipeline.edit(base.state, folder, text, target, strength)
+
+    def finish(head: StoredHead) -> None:
+        visitor.versions.append(head)
+        del visitor.versions[:-LONGEST_HISTORY]
+
+    try:
+        _check_edit(base, text, target, strength)
+    except ID2HeadError as error:
+        yield refusal(str(error))
+        return
+    yield from follow_run(studio, session, visitor, key, start, finish, text)
+
+
+def show_version(studio: Studio, session: str, back: int = 0) -> Path | None:
+    """Show the visitor's newest head, or the one so many versions before; None if it is gone."""
+    versions = studio.files.visitor(session).versions
+    if len(versions) <= back or not versions[-1 - back].glb.is_file():
+        return None
+    head = versions[-1 - back]
+    return studio.files.publish_head(session, head.glb, head.sheet)
+
+
+def undo(studio: Studio, session: str) -> Path | None:
+    """Go back by one version, to exactly its files; None if there is none."""
+    shown = show_version(studio, session, back=1)
+    if shown is not None:
+        studio.files.visitor(session).versions.pop()
+    return shown
+
+
+def _check_edit(base: StoredHead | None, text: str, target: str, strength: float) -> None:
+    if base is None or base.state is None:
+        raise OptionError("There is no finished head to change. Generate one first.")
+    if not text:
+        raise OptionError("The text is empty. Type what should change, such as “blonde hair”.")
+    if len(text) > LONGEST_TEXT:
+        raise OptionError(f"The text has {len(text)} characters. Use at most {LONGEST_TEXT}.")
+    if target not in TARGETS:
+        raise OptionError(f"Target '{target}' is unknown. Use one of {', '.join(TARGETS)}.")
+    if not 0 < strength <= 2:
+        raise OptionError(f"Strength {strength} is out of range. Use a number up to 2.")
