@@ -22,7 +22,7 @@ from .photo_input import PhotoChoice
 def add_api(studio: Studio) -> None:
     """Add the endpoints to the current Blocks; their components are never shown."""
 
-    def generate(photo: str | None, face: int, seed: int, request: gr.Request) -> tuple[Path, dict]:
+    def generate(photo: str | None, face: int, seed: int, request: gr.Request) -> tuple[str, dict]:
         """Make a head of the photo; returns the .glb and what is known about it."""
         session = request.session_hash
         with _errors_for_the_client():
@@ -35,17 +35,17 @@ def add_api(studio: Studio) -> None:
             studio.files.visitor(session).photo = held
             return _last(run_head(studio, session, seed=int(seed)))
 
-    def edit(text: str, target: str, strength: float, request: gr.Request) -> tuple[Path, dict]:
+    def edit(text: str, target: str, strength: float, request: gr.Request) -> tuple[str, dict]:
         """Change the newest head as the text says; returns the new .glb."""
         with _errors_for_the_client():
             if not studio.pipeline.can_edit:
                 raise OptionError("This server cannot edit heads.")
             return _last(run_edit(studio, request.session_hash, text, target, strength))
 
-    def export(expressions: dict, request: gr.Request) -> Path:
+    def export(expressions: dict, request: gr.Request) -> str:
         """Pose the newest head; returns a .glb without morph targets."""
         with _errors_for_the_client():
-            return export_posed(studio, request.session_hash, expressions)
+            return str(export_posed(studio, request.session_hash, expressions))
 
     with gr.Row(visible=False):
         photo = gr.File(label="photo", type="filepath")
@@ -90,13 +90,13 @@ def checked_weights(given: object) -> dict[str, float]:
     return {name: float(weight) for name, weight in given.items()}
 
 
-def _last(updates: Iterator[Update]) -> tuple[Path, dict]:
+def _last(updates: Iterator[Update]) -> tuple[str, dict]:
     """Follow a run to its end; raises OptionError with the visitor's text if it fails."""
     with closing(updates):
         for update in updates:
             if update.stored is not None:
                 facts = {"label": update.stored.label, "editable": update.stored.state is not None}
-                return update.head, facts | {"message": update.status["message"]}
+                return str(update.head), facts | {"message": update.status["message"]}
             if update.over:
                 raise OptionError(update.status["error"])
     raise OptionError("The run was stopped because its visitor has left.")

@@ -119,7 +119,7 @@ def _wire_runs(page: _Page, studio: Studio) -> tuple:
             for number, update in enumerate(updates):
                 yield _show(studio, session, update, first=number == 0)
 
-    def generate(keep: bool, request: gr.Request) -> Iterator[tuple]:
+    def make_head(keep: bool, request: gr.Request) -> Iterator[tuple]:
         keep_photo(studio.files.visitor(request.session_hash), keep)
         yield from follow(run_head(studio, request.session_hash), request.session_hash)
 
@@ -141,7 +141,7 @@ def _wire_runs(page: _Page, studio: Studio) -> tuple:
     def cancelled(request: gr.Request) -> tuple:
         return _idle(studio, request.session_hash, {"state": "idle", "message": "Stopped."})
 
-    run = page.start.click(generate, page.keep, page.outputs, trigger_mode="once", **LONG)
+    run = page.start.click(make_head, page.keep, page.outputs, trigger_mode="once", **LONG)
     change_inputs = [edit.text, edit.target]
     changing = gr.on(
         [edit.apply.click, edit.text.submit],
