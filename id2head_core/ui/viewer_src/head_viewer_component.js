@@ -1,64 +1,82 @@
-// The viewer with its toolbar, its empty state and its messages.
+// The viewer with everything around its canvas: see head_viewer.py for the template.
+import { Comparison, compareButton } from "./compare.js";
+import { showSheet } from "./contact_sheet.js";
 import { icon, ICONS, make } from "./dom.js";
+import { mountFilmStrip } from "./film_strip.js";
 import { HeadViewer } from "./head_viewer.js";
-import { stage } from "./stage.js";
+import { listenToKeys } from "./keys.js";
+import { Presenter, presenterButton } from "./presenter.js";
+import { stage, tell } from "./stage.js";
+import { fillTools, fillViews, keysPanel, tool } from "./toolbar.js";
 
 const NO_WEBGL =
   "This browser shows no 3D graphics (WebGL 2 is off or missing). The head can still be made and downloaded.";
+const UNSHOWN = "The head could not be shown here. Download it, or reload the page and try again.";
 
 export function mountHeadViewer({ element, props, watch }) {
-  const host = element.querySelector(".viewer-canvas");
-  const note = element.querySelector(".viewer-note");
-  const tools = element.querySelector(".viewer-tools");
+  stage.names = props.names;
+  const find = (name) => element.querySelector(`.viewer-${name}`);
+  const root = element.querySelector(".viewer"), note = find("note");
   const say = (text) => { note.textContent = text; note.hidden = !text; };
+  const presenter = new Presenter(root);
+  const comparison = new Comparison((url) => load(url));
+  const fullScreen = () => toggleFullScreen(stage.presenting ? document.documentElement : root);
 
-  const download = make("a.viewer-download", { id: "download", hidden: true, download: "" }, icon(ICONS.download), "Download .glb");
-  const tool = (label, path, onclick) =>
-    make("button.viewer-tool", { type: "button", title: label, "aria-label": label, onclick }, icon(path));
-  tools.append(
-    tool("Front view", ICONS.home, () => stage.viewer?.resetView()),
-    tool("Save a picture", ICONS.picture, () => savePicture(stage.viewer)),
-    tool("Full screen", ICONS.expand, () => toggleFullScreen(element.querySelector(".viewer"))),
-  );
-  element.querySelector(".viewer").append(download);
+  const download = make("a.viewer-download", { id: "download", hidden: true, download: "" },
+    icon(ICONS.download), make("span", {}, "Download .glb"));
+  const help = tool("Keys", ICONS.keys, null, { id: "keys" });
+  const sliders = tool("Sliders", ICONS.sliders, () => presenter.toggleSliders(), { id: "sliders" });
+  fillViews(find("views"));
+  fillTools(find("tools"), say);
+  const keys = keysPanel(help);
+  find("corner").append(sliders, help, tool("Full screen", ICONS.expand, fullScreen), presenterButton(presenter), keys);
+  find("actions").append(compareButton(comparison), download);
+  mountFilmStrip(find("strip"), props.names);
+  listenToKeys(root, {
+    present: () => presenter.enter(), leave: () => presenter.leave(), help: () => help.click(),
+    toggleSliders: () => presenter.toggleSliders(), hold: (on) => comparison.hold(on), fullScreen,
+  });
 
-  let shown = null;
-  const show = async () => {
-    const url = props.value?.url ?? null;
-    if (!url || url === shown) return;
-    shown = url;
-    download.href = url;
-    download.hidden = false;
-    if (!stage.viewer) return;
+  const load = async (url) => {
     try {
       await stage.viewer.load(url);
-      element.querySelector(".viewer").classList.add("has-head");
-      stage.shownUrl = url;
+      root.classList.add("has-head");
+      stage.shownUrl = stage.viewer.url;
       say("");
+      return true;
     } catch (error) {
       console.error(error);
-      say("The head could not be shown here. Download it, or reload the page and try again.");
+      say(UNSHOWN);
+      return false;
+    }
+  };
+  let wanted = null;
+  const show = async () => {
+    const url = props.value?.url ?? null;
+    if (!url || url === wanted) return;
+    wanted = url;
+    download.href = url;
+    download.hidden = false;
+    if (!stage.viewer) {
+      if (await showSheet(find("sheet"), url)) say("");
+      else say(NO_WEBGL);
+    } else if ((await load(url)) && url === wanted) {
+      comparison.arrive(url);
+      tell("head");
     }
   };
   try {
-    stage.viewer = new HeadViewer(host, say);
+    stage.viewer = new HeadViewer(find("canvas"), say);
     stage.viewer.setExpressions(stage.expressions);
     stage.viewer.setLight(stage.light);
   } catch (error) {
     console.warn(error);
-    element.querySelector(".viewer").classList.add("no-webgl");
+    root.classList.add("no-webgl");
     say(NO_WEBGL);
   }
   watch("value", show);
   show();
-}
-
-function savePicture(viewer) {
-  viewer?.snapshot().toBlob((blob) => {
-    const url = URL.createObjectURL(blob);
-    make("a", { href: url, download: "id2head.png" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
-  });
+  presenter.startFromAddress();
 }
 
 function toggleFullScreen(element) {

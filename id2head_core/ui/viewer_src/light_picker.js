@@ -1,10 +1,14 @@
-// Light presets, a pad for a free direction, intensity.
-import { make } from "./dom.js";
+// Light presets, a pad for a free direction, colour, intensity and softness of the shadow.
+import { make, radioGroup } from "./dom.js";
 import { PRESETS } from "./lighting.js";
-import { setLight } from "./stage.js";
+import { listen, nudgeLight, setLight, stage } from "./stage.js";
 
 const DEGREE = Math.PI / 180;
 const EDGE = 170 * DEGREE; // angle from the viewer's axis at the pad's rim; 180 would be ambiguous
+
+const COLOURS = {
+  White: "#ffffff", Warm: "#ffc894", Cool: "#a8ccff", Rose: "#ff9db8", Teal: "#86e8d4",
+};
 
 /** Degrees -> position on the pad, each in [-1, 1], y up. The centre is light from the viewer. */
 export function padPosition(azimuth, elevation) {
@@ -28,52 +32,48 @@ export function padDirection(x, y) {
 }
 
 export function mountLightPicker({ element, props }) {
-  const light = { preset: "front", ...pick(PRESETS.front), intensity: 1 };
-  const pad = element.querySelector(".light-pad"), dot = element.querySelector(".light-dot");
-  const strength = element.querySelector("#light-intensity");
-  const buttons = Object.keys(PRESETS).map((preset) =>
-    make("button.chip", { type: "button", role: "radio", "data-preset": preset,
-      onclick: () => change({ preset, ...pick(PRESETS[preset]) }) }, preset[0].toUpperCase() + preset.slice(1)));
-  const group = element.querySelector(".light-presets");
-  group.append(...buttons);
-  group.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const next = buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length];
-    next.focus();
-    next.click();
-  });
+  const find = (selector) => element.querySelector(selector);
+  const pad = find(".light-pad"), dot = find(".light-dot");
+  const strength = find("#light-intensity"), softness = find("#light-softness");
+  const title = (preset) => preset[0].toUpperCase() + preset.slice(1);
+  const markPreset = radioGroup(find(".light-presets"), "preset",
+    Object.keys(PRESETS).map((preset) => ({ value: preset, label: title(preset) })),
+    (preset) => setLight({ preset }));
+  const markColour = radioGroup(find(".light-colours"), "colour",
+    Object.entries(COLOURS).map(([label, colour]) =>
+      ({ value: colour, label: `${label} light`, children: [], style: `--swatch:${colour}` })),
+    (colour) => setLight({ colour }), "button.swatch");
+  const own = make("input.swatch", { type: "color", title: "Own colour", "aria-label": "Own colour of the light", value: "#ffd27a" });
+  own.addEventListener("input", () => setLight({ colour: own.value }));
+  find(".light-colours").append(own);
 
   const paint = () => {
+    const light = stage.light;
     const [x, y] = padPosition(light.azimuth, light.elevation);
     dot.style.left = `${50 + 50 * x}%`;
     dot.style.top = `${50 - 50 * y}%`;
     pad.style.setProperty("--lx", `${50 + 50 * x}%`);
     pad.style.setProperty("--ly", `${50 - 50 * y}%`);
+    pad.style.setProperty("--lamp", light.colour);
     pad.setAttribute("aria-valuenow", Math.round(light.azimuth));
     pad.setAttribute("aria-valuetext",
       `${Math.round(light.azimuth)} degrees to the side, ${Math.round(light.elevation)} degrees up`);
-    buttons.forEach((button, i) => {
-      const on = button.dataset.preset === light.preset;
-      button.classList.toggle("on", on);
-      button.setAttribute("aria-checked", on);
-      button.tabIndex = on || (!light.preset && i === 0) ? 0 : -1;
-    });
+    markPreset(light.preset);
+    markColour(light.colour);
+    own.classList.toggle("on", !Object.values(COLOURS).includes(light.colour));
+    strength.value = light.intensity;
     strength.style.setProperty("--fill", `${50 * light.intensity}%`);
     strength.setAttribute("aria-valuetext", `${Math.round(100 * light.intensity)} percent`);
-  };
-  const change = (fields) => {
-    Object.assign(light, fields);
-    paint();
-    setLight({ ...light });
+    softness.value = light.softness;
+    softness.style.setProperty("--fill", `${100 * light.softness}%`);
+    softness.setAttribute("aria-valuetext", `${Math.round(100 * light.softness)} percent`);
     props.value = { ...light };
   };
   const drag = (event) => {
     const box = pad.getBoundingClientRect();
     const x = (2 * (event.clientX - box.left)) / box.width - 1;
     const y = 1 - (2 * (event.clientY - box.top)) / box.height;
-    change({ preset: null, ...padDirection(x, y) });
+    setLight({ preset: null, ...padDirection(x, y) });
   };
   pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); drag(event); });
   pad.addEventListener("pointermove", (event) => { if (pad.hasPointerCapture(event.pointerId)) drag(event); });
@@ -81,11 +81,10 @@ export function mountLightPicker({ element, props }) {
     const step = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, 5], ArrowDown: [0, -5] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const azimuth = ((light.azimuth + step[0] + 540) % 360) - 180;
-    change({ preset: null, azimuth, elevation: Math.max(-85, Math.min(85, light.elevation + step[1])) });
+    nudgeLight(...step);
   });
-  strength.addEventListener("input", () => change({ intensity: Number(strength.value) }));
+  strength.addEventListener("input", () => setLight({ intensity: Number(strength.value) }));
+  softness.addEventListener("input", () => setLight({ softness: Number(softness.value) }));
+  listen("light", paint);
   paint();
 }
-
-const pick = ({ azimuth, elevation }) => ({ azimuth, elevation });

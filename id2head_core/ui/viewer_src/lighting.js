@@ -19,6 +19,7 @@ export const PRESETS = {
   direct: { azimuth: 32, elevation: 42, key: 1.15, fill: 0, ambient: 0.07, rim: 0 },
   diffuse: { azimuth: 0, elevation: 60, key: 0, fill: 0.12, ambient: 0.85, rim: 0 },
 };
+const KEY = new Color(0xfffaf2);
 const FREE = { key: 0.9, fill: 0.06, ambient: 0.22, rim: 0.1 };
 
 /** Unit vector of a direction given in degrees; (0, 0) points at the viewer (+Z). */
@@ -36,8 +37,9 @@ function shBasis({ x, y, z }) {
 }
 
 /** Coefficients of ambient light that is brighter from above, plus a soft lobe from `towards`. */
-function probeCoefficients(ambient, fill, towards) {
-  const warm = new Vector3(1, 0.985, 0.965), cool = new Vector3(0.97, 0.985, 1.0);
+function probeCoefficients({ ambient, fill, towards, tint, ambientTint }) {
+  const warm = new Vector3(1, 0.985, 0.965).multiply(tint);
+  const cool = new Vector3(0.97, 0.985, 1.0).multiply(ambientTint);
   const lobe = shBasis(towards).map((b) => warm.clone().multiplyScalar((b * fill * Math.PI) / 1.0625));
   const constant = ambient * Math.sqrt(4 * Math.PI);
   lobe[0].addScaledVector(cool, constant);
@@ -45,10 +47,16 @@ function probeCoefficients(ambient, fill, towards) {
   return lobe;
 }
 
+/** Linear factors of a colour of light that keep its brightness. */
+function tintOf(colour) {
+  const { r, g, b } = new Color(colour);
+  return new Vector3(r, g, b).divideScalar(Math.max(0.35, 0.2126 * r + 0.7152 * g + 0.0722 * b));
+}
+
 /** Key, rim and ambient light of the scene. */
 export class StudioLight {
   constructor(scene) {
-    this.key = new DirectionalLight(0xfffaf2, 1);
+    this.key = new DirectionalLight(KEY, 1);
     this.rim = new DirectionalLight(0xf2f7ff, 0);
     this.probe = new LightProbe();
     this.group = new Group().add(
@@ -59,11 +67,9 @@ export class StudioLight {
     this.key.castShadow = true;
     shadow.mapSize.set(1024, 1024);
     shadow.autoUpdate = false;
-    shadow.radius = 4;
-    shadow.intensity = 0.85;
     this.radius = 1;
     this.centre = new Vector3();
-    this.state = { ...PRESETS.front, intensity: 1 };
+    this.state = { ...PRESETS.front, intensity: 1, colour: "#ffffff", softness: 0.35 };
   }
 
   /** Fit the shadow's frustum to a head: bounding sphere in metres. */
@@ -82,22 +88,28 @@ export class StudioLight {
   }
 
   /** Change the light; a direction without a preset is the free light. */
-  apply({ preset, azimuth, elevation, intensity }) {
+  apply({ preset, azimuth, elevation, ...rest }) {
     const look = preset ? PRESETS[preset] : azimuth === undefined ? {} : FREE;
-    const state = Object.assign(this.state, look);
+    const state = Object.assign(this.state, look, rest);
     if (!preset && azimuth !== undefined) Object.assign(state, { azimuth, elevation });
-    if (intensity !== undefined) state.intensity = intensity;
     const towards = direction(state.azimuth, state.elevation), k = state.intensity;
+    const tint = tintOf(state.colour);
     this.key.position.copy(this.centre).addScaledVector(towards, 3 * this.radius);
     this.key.target.position.copy(this.centre);
+    this.key.color.copy(KEY).multiply({ r: tint.x, g: tint.y, b: tint.z });
     this.key.intensity = state.key * Math.PI * k;
     this.key.castShadow = state.key > 0;
+    this.key.shadow.radius = 1 + 9 * state.softness; // texels
+    this.key.shadow.intensity = 0.92 - 0.2 * state.softness;
     const behind = new Vector3(-towards.x, 0.35, -Math.abs(towards.z) - 0.4).normalize();
     this.rim.position.copy(this.centre).addScaledVector(behind, 3 * this.radius);
     this.rim.target.position.copy(this.centre);
     this.rim.intensity = state.rim * Math.PI * k;
     const soft = new Vector3(-0.6 * towards.x, 0.2, 0.8).normalize();
-    const coefficients = probeCoefficients(state.ambient * k, state.fill * k, soft);
+    const ambientTint = new Vector3(1, 1, 1).lerp(tint, state.key > 0 ? 0.3 : 1);
+    const coefficients = probeCoefficients(
+      { ambient: state.ambient * k, fill: state.fill * k, towards: soft, tint, ambientTint },
+    );
     this.probe.sh.coefficients.forEach((c, i) => c.copy(coefficients[i]));
     this.key.shadow.needsUpdate = true;
   }

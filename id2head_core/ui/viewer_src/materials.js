@@ -16,8 +16,11 @@ function wetEyes({ name, color, map, alphaTest, transparent, side }, environment
   });
 }
 
-/** Adjust one mesh of a head. `environment` is the texture that shiny parts mirror. */
-export function dressMesh(mesh, environment, anisotropy) {
+/**
+ * Adjust one mesh of a head. `environment` is the texture that shiny parts mirror; `multisampled`
+ * whether the canvas is.
+ */
+export function dressMesh(mesh, environment, anisotropy, multisampled) {
   const part = partOf(mesh);
   mesh.userData.part = part;
   mesh.frustumCulled = false; // bounds of the neutral do not hold for a posed head
@@ -36,24 +39,27 @@ export function dressMesh(mesh, environment, anisotropy) {
     Object.assign(material, { roughness: Math.max(0.8, material.roughness), roughnessMap: null });
   }
   if (material.alphaTest > 0) {
-    material.alphaToCoverage = true; // soft edges of strands without sorting
+    material.alphaToCoverage = multisampled; // soft edges of strands without sorting
     material.side = DoubleSide;
   }
-  mesh.castShadow = part !== "lash" && part !== "eye";
+  // Opaque parts first, so that what they cover of the hair need not be shaded.
+  mesh.renderOrder = { skin: 0, hair: 2 }[part] ?? 1;
+  mesh.castShadow = part === "skin" || part === "hair";
   mesh.receiveShadow = part !== "lash";
   return part;
 }
 
-/** Free everything that a head holds on the GPU; `keep` is a texture that others still use. */
-export function disposeHead(root, keep) {
-  root.traverse((node) => {
-    if (!node.isMesh) return;
-    node.geometry.dispose();
-    for (const value of Object.values(node.material)) {
+/** Free everything that a head's meshes hold on the GPU; `keep` is a texture that others still use. */
+export function disposeMeshes(meshes, keep) {
+  for (const mesh of meshes) {
+    mesh.geometry.dispose();
+    const own = mesh.userData.shaded ?? mesh.material;
+    for (const value of Object.values(own)) {
       if (!value?.isTexture || value === keep) continue;
       value.source?.data?.close?.();
       value.dispose();
     }
-    node.material.dispose();
-  });
+    mesh.material.dispose();
+    own.dispose();
+  }
 }

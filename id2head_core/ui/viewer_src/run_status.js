@@ -1,5 +1,6 @@
 // Shows how far a run is: stages, one line of text, seconds left, and the newest previews.
 import { make } from "./dom.js";
+import { setField } from "./stage.js";
 
 const STRIP = 5; // previews kept on screen
 
@@ -21,6 +22,7 @@ export function mountRunStatus({ element, props, watch }) {
   const paint = () => {
     const value = props.value ?? { state: "idle" };
     root.dataset.state = value.state;
+    setField("running", value.state === "running" || value.state === "waiting");
     if (value.run !== run) { run = value.run; newest = ""; strip.replaceChildren(); }
     message.textContent = value.message ?? "";
     error.textContent = value.error ?? "";
