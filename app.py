@@ -13,11 +13,14 @@ if "GRADIO_TEMP_DIR" not in os.environ:  # uploads and heads: nobody else's fold
     os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="id2head_served_")
     atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
+from starlette.middleware import Middleware  # noqa: E402
+
 from id2head_core.ui.blocks import build_app  # noqa: E402
 from id2head_core.ui.client_component import STATIC  # noqa: E402
 from id2head_core.ui.generate import Studio  # noqa: E402
 from id2head_core.ui.head_store import HeadStore  # noqa: E402
 from id2head_core.ui.hosting import health_route, server_options  # noqa: E402
+from id2head_core.ui.own_files import OwnFiles  # noqa: E402
 from id2head_core.ui.session_files import SessionFiles  # noqa: E402
 from id2head_core.ui.shared_pipeline import SharedPipeline  # noqa: E402
 from id2head_core.ui.theme import theme  # noqa: E402
@@ -61,7 +64,10 @@ def main(arguments: list[str] | None = None) -> None:
         share=options.share,
         auth=options.auth,
         root_path=options.root_path,
-        app_kwargs={"routes": [health_route(studio)]},
+        app_kwargs={
+            "routes": [health_route(studio)],
+            "middleware": [Middleware(OwnFiles, files=files)],
+        },
         show_error=False,
         ssr_mode=False,
         max_file_size=MAX_UPLOAD,

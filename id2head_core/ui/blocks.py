@@ -15,6 +15,7 @@ from .generate import Studio, Update, run_head
 from .head_viewer import HeadViewer
 from .intake import choose_face, forget_photo, keep_photo, take_in
 from .light_picker import LightPicker
+from .own_files import COOKIE
 from .photo_input import PhotoChoice, PhotoInput
 from .run_status import RunStatus
 
@@ -196,13 +197,13 @@ def _wire_visit(app: gr.Blocks, page: _Page, studio: Studio) -> None:
     """What happens when a visitor comes and leaves."""
 
     def arrive(request: gr.Request) -> tuple:
-        ready = example_heads()
+        ready, visitor = example_heads(), studio.files.visitor(request.session_hash)
+        visitor.cookie = request.cookies.get(COOKIE)
         if not ready:
             return (gr.skip(),) * len(page.outputs)
-        studio.files.visitor(request.session_hash).versions[:] = ready[:1]
+        visitor.versions[:] = ready[:1]
         status = {"state": "idle", "message": READY_EXAMPLE}
-        shown = _idle(studio, request.session_hash, status, head=ready[0].glb)
-        return shown
+        return _idle(studio, request.session_hash, status, head=ready[0].glb)
 
     def leave(request: gr.Request) -> None:
         studio.files.close(request.session_hash)

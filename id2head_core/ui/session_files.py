@@ -68,6 +68,7 @@ class Visitor:
         arrivals: photos that came so far; tells a newer one from the one being looked at.
         photo: the one that heads are made from, or None.
         versions: the head and its edits, oldest first; the last is on screen.
+        cookie: of the browser, the only one that may open this visitor's heads; see OwnFiles.
     """
 
     token: str
@@ -75,6 +76,7 @@ class Visitor:
     arrivals: int = 0
     photo: HeldPhoto | None = None
     versions: list[StoredHead] = field(default_factory=list)
+    cookie: str | None = None
 
 
 class SessionFiles:
@@ -105,6 +107,12 @@ class SessionFiles:
         """Whether this visitor has neither left nor been forgotten."""
         with self._lock:
             return self._visitors.get(session) is visitor
+
+    def owner(self, token: str) -> str | None:
+        """Cookie of the visitor with this token, or None."""
+        with self._lock:
+            found = (one.cookie for one in self._visitors.values() if one.token == token)
+            return next(found, None)
 
     def sweep(self) -> None:
         """Delete everything of visitors who were not seen for LIFETIME."""

@@ -41,14 +41,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def serve(script: list[str], folder: Path):
-    """Run a script of ours until the page answers; yields its address and its log file."""
+def serve(script: list[str], folder: Path, **variables: str):
+    """Run a script of ours until the page answers; yields its address and its log file.
+
+    ``variables`` are added to its environment.
+    """
     port, log = free_port(), folder / "app.log"
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "GRADIO_TEMP_DIR": str(folder / "cache"),
         "TMPDIR": str(folder),
+        **variables,
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

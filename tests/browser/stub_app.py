@@ -1,7 +1,7 @@
 """Starts the real page with a pipeline that needs no weights.
 
 The photo's colour decides the answer. Red: no face. Green: two faces, the second in profile. Blue:
-an unforeseen failure of the run. White: a head in slow steps. Anything else: a head in quick steps.
+an unforeseen failure of the run. White: a head in slow steps. Magenta: a head that takes minutes. Anything else: a head in quick steps.
 $STUB_LOADING are the seconds that it loads, $STUB_EXAMPLES a folder for ready example heads.
 """
 
@@ -78,6 +78,7 @@ class StubPipeline:
     def stream(self, photo, *, output_dir, face_index=None, seed=None):
         pixels, seen = decode(photo).pixels, colours(photo)
         pause = SLOW_STEP if all(seen) else STEP
+        steps = 900 if seen == (True, False, True) else 5
         yield Progress("face", 0, 1, "Reading the photo", 3.0)
         time.sleep(STEP)
         if face_index is None:
@@ -88,10 +89,10 @@ class StubPipeline:
         yield Progress("face", 1, 1, f"Found the face{which}", 2.5, image=pixels)
         time.sleep(STEP)
         first = self.write(output_dir / "head_preview.glb")
-        yield Progress("appearance", 0, 5, "First head", 2.0, pixels[::2, ::2], first)
-        for step in range(1, 6):
+        yield Progress("appearance", 0, steps, "First head", 2.0, pixels[::2, ::2], first)
+        for step in range(1, steps + 1):
             time.sleep(pause)
-            yield Progress("appearance", step, 5, "Matching", 2.0 - 0.3 * step)
+            yield Progress("appearance", step, steps, "Matching", 2.0 - 0.3 * step)
         asset = self.write(output_dir / "head.glb")
         np.savez(output_dir / "head.npz", texts=np.array([], str))
         yield Progress("asset", 1, 1, "Done", 0.0, asset=asset, final=True)

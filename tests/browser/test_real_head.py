@@ -67,10 +67,3 @@ def test_download_has_13_morph_targets(visitor, tmp_path):
     waiting.value.save_as(tmp_path / "head.glb")
     head = pygltflib.GLTF2().load(str(tmp_path / "head.glb"))
     assert head.meshes[0].extras["targetNames"] == list(EXPRESSIONS)
-
-
-def test_picture_without_a_face_is_refused(visit, real_site, photo):
-    landscape = visit(real_site[0])
-    landscape.upload(photo((90, 140, 200)))
-    landscape.generate(until="error")
-    assert "face" in landscape.text(".run-error").lower()
