@@ -20,6 +20,7 @@ from .guidance.diffusion_prior import DiffusionPrior
 from .guidance.inputs import Guidance
 from .guidance.prior_folder import load_prior, load_stable_diffusion
 from .guidance.prior_image import ControlRenderer
+from .guidance.text_encoder import MiniLMTextEncoder, TextEncoder
 from .prompts import Looks, colour_name, describe, gender_word, style_word
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
@@ -53,6 +54,16 @@ class Distillation:
         """What the prior is asked for: the measured looks, or the configured prompt."""
         prompt = self.config.prompt or describe(self.looks(identity, hair))
         return Guidance(self.prior, prompt, embedding, self.control)
+
+    @property
+    def sentence_encoder(self) -> TextEncoder:
+        """MiniLM: the prior's own, or one beside a prior with CLIP."""
+        own = self.prior.text_encoder
+        return own if isinstance(own, MiniLMTextEncoder) else MiniLMTextEncoder.load()
+
+    def edit_guidance(self, embedding: torch.Tensor, prompt: str, against: str) -> Guidance:
+        """The edited prompt, contrasted with the one before."""
+        return Guidance(self.prior, prompt, embedding, self.control, against)
 
     def looks(self, identity: Identity, hair: HairFit | None) -> Looks:
         """Age, gender, hair style and hair colour as words know them."""

@@ -18,10 +18,17 @@ import torch
 from . import __version__
 from .appearance.albedo import AppearanceBuilder
 from .appearance.identity_refinement import refine_identity
+from .appearance.photo_projection import luma, to_srgb
 from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
 from .distillation import Distillation
+from .editing.edit import HeadEditor
+from .editing.head_state import HeadState
+from .editing.wishes import WishReader
+from .errors import EditError, OptionError
+from .expressions import EXPRESSIONS
+from .geometry.expression_transformer import ExpressionTransformer
 from .geometry.fit import GeometryResult
 from .geometry.head_geometry import build_geometry
 from .identity.analyse import IdentityAnalyser
@@ -47,6 +54,12 @@ from .template.hair_fit import fit_hair
 from .template.head_template import HeadTemplate
 
 logger = logging.getLogger(__name__)
+
+STATE_NAME = "head.npz"
+"""Where a run leaves what edits go on from, beside ``head.glb``."""
+
+EDIT_SECONDS = 30.0
+"""Typical duration of an edit on two CPU cores."""
 
 NOTE = "AI-generated likeness of a person, made from one photo."
 
@@ -74,9 +87,11 @@ class HeadPipeline:
         )
         self.arcface = ArcFace.load()
         self.renderer = HeadRenderer()
+        self.editor = HeadEditor(self.template, self.hair_template, self.appearance)
         self.distillation: Distillation | None = None
         if self.config.geometry_steps or self.config.appearance_steps:
             self.distillation = Distillation(self.config, self.template, self.hair_template)
+            self.wishes = WishReader(self.distillation.sentence_encoder)
 
     def warm_up(self) -> None:
         """Compile what is compiled on first use, so that the first visitor does not wait for it."""
@@ -164,9 +179,133 @@ class HeadPipeline:
             head = yield from self._refine(identity, head, seed, clock)
         clock.done("appearance")
         asset = self._write(identity, head, output_dir / "head.glb", seed, clock)
+        self._state(identity, head).save(output_dir / STATE_NAME)
         clock.done("asset")
         logger.info("head finished: %s", clock.seconds)
         yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
+
+    def edit(
+        self,
+        state: Path,
+        text: str,
+        *,
+        target: str = "both",
+        strength: float = 1.0,
+        output_dir: Path,
+        seed: int | None = None,
+    ) -> Iterator[Progress]:
+        """Yield the events of a text edit; closing the generator stops it within a step.
+
+        Args:
+            state: ``head.npz`` of a finished head.
+            text: what to change, such as ``"with green hair"``.
+            target: ``"both"``, ``"geometry"`` or ``"texture"``: which half may change.
+            strength: of the change, 0.1 to 2.
+            output_dir: existing folder that receives ``head.glb`` and ``head.npz`` (and, on the
+                way, ``head_preview.glb``).
+            seed: overrides the configured seed.
+
+        Raises:
+            EditError: the wish is unknown, or the state cannot be read.
+        """
+        if self.distillation is None:
+            raise EditError("The preview preset cannot edit. Use the full preset.")
+        seed = self.config.seed if seed is None else seed
+        generator, start = torch.Generator().manual_seed(seed), time.perf_counter()
+
+        def left() -> float:
+            return max(0.5, EDIT_SECONDS - (time.perf_counter() - start))
+
+        yield Progress("fit", 0, 1, "Reading the wish", left())
+        wishes = self.wishes(text)
+        started = self.editor.start(HeadState.load(Path(state)), wishes, text, target, strength)
+        edited, head = started.state, self._rebuilt(started.state)
+        first = self._write_edited(edited, head, output_dir / "head_preview.glb", seed)
+        yield Progress("fit", 1, 1, "First change", left(), self._preview(head), first)
+        embedding = edited.embedding_tensor
+        guidance = self.distillation.edit_guidance(embedding, started.prompt, started.against)
+        if started.new_hair and head.geometry.part("hair") is not None:
+            edited = yield from self.editor.geometry(started, guidance, generator, left)
+            head = self._rebuilt(edited)
+        if started.repaint and head.geometry.part("hair") is not None:
+            now = replace(started, state=edited)
+            appearance = yield from self.editor.appearance(
+                now, head.geometry, guidance, generator, left
+            )
+            edited = replace(edited, appearance=appearance)
+            head = replace(head, appearance=appearance)
+        asset = self._write_edited(edited, head, output_dir / "head.glb", seed)
+        edited.save(output_dir / STATE_NAME)
+        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
+
+    def blend(
+        self, state: Path, weights: dict[str, float], *, path: Path | None = None
+    ) -> HeadAsset:
+        """A head posed at a mixture of expressions, evaluated by the transformer at the mixed code.
+
+        Morph targets blend linearly; this is the exact motion of the mixture. The meshes have no
+        morph targets left.
+
+        Args:
+            state: ``head.npz`` of a finished head.
+            weights: in [0, 1] by expression; those that are missing are 0.
+            path: of a .glb to write, or None.
+
+        Raises:
+            EditError: the state cannot be read.
+            OptionError: an expression is unknown.
+        """
+        head = HeadState.load(Path(state))
+        if unknown := sorted(set(weights) - set(EXPRESSIONS)):
+            raise OptionError(f"Expression '{unknown[0]}' is unknown. Use those of EXPRESSIONS.")
+        values = torch.tensor([float(weights.get(name, 0.0)) for name in EXPRESSIONS])
+        neutral = head.fit.neutral
+        transformer = ExpressionTransformer(self.template, neutral, torch.Generator())
+        if head.expression_state is not None:
+            transformer.load_state_dict(head.expression_state)
+        with torch.no_grad():
+            offset = transformer.blend(values).numpy()
+        moved = np.zeros((len(EXPRESSIONS), *neutral.shape), np.float32)
+        moved[0] = offset
+        geometry = self._rebuilt(replace(head, displacements=moved)).geometry
+        parts = tuple(
+            replace(
+                part,
+                vertices=(part.vertices + part.displacements[0]).astype(np.float32),
+                displacements=np.zeros_like(part.displacements),
+            )
+            for part in geometry.parts
+        )
+        asset = HeadAsset(HeadGeometry(parts), head.appearance, {"expression": dict(weights)})
+        return asset if path is None else replace(asset, path=write_glb(asset, path))
+
+    def _rebuilt(self, state: HeadState) -> "_Head":
+        """Meshes of a state."""
+        geometry = build_geometry(
+            self.template, self.hair_template, state.fit, state.hair,
+            displacements=state.displacements, brows="brows" in state.appearance.materials,
+        )  # fmt: skip
+        return _Head(state.fit, state.hair, geometry, state.appearance, state.seen)
+
+    def _state(self, identity: Identity, head: "_Head") -> HeadState:
+        """All that an edit needs to go on from a finished head."""
+        cheeks = self.appearance.regions.skin_reference
+        skin = head.appearance.materials["skin"].albedo
+        darkness = 1 - float(np.median(to_srgb(luma(skin))[cheeks]))
+        return HeadState(
+            head.fit, head.hair, head.appearance, head.seen, head.displacements,
+            self._embedding(identity).numpy(), identity.age, identity.gender, darkness,
+            expression_state=head.expression_state,
+        )  # fmt: skip
+
+    def _write_edited(self, state: HeadState, head: "_Head", path: Path, seed: int) -> HeadAsset:
+        """Write the .glb of an edited head."""
+        metadata = {
+            "generator": f"ID2Head {__version__}", "note": NOTE, "edits": list(state.edits),
+            "seed": seed,
+        }  # fmt: skip
+        asset = HeadAsset(head.geometry, head.appearance, metadata)
+        return replace(asset, path=write_glb(asset, path))
 
     def _start(self, identity: Identity) -> tuple[HeadFit, HairFit | None]:
         """Where the head begins: fitted to the photo, or the mean head in pure mode."""
@@ -195,8 +334,12 @@ class HeadPipeline:
             ), None  # fmt: skip
         else:
             appearance, seen = self.appearance.project(identity, fit, geometry, hair)
-        state = None if sculpted is None else sculpted.expression_state
-        return _Head(fit, hair, geometry, appearance, seen, state)
+        if sculpted is None:
+            return _Head(fit, hair, geometry, appearance, seen)
+        return _Head(
+            fit, hair, geometry, appearance, seen, sculpted.expression_state,
+            sculpted.displacements,
+        )  # fmt: skip
 
     def _sculpt(
         self, identity, head: "_Head", output_dir: Path, seed: int, generator, clock: "_Clock"
@@ -338,6 +481,7 @@ class _Head:
         appearance: materials.
         seen: float32 ``[S, S]``, how far the photo shows each texel of the skin; None = no photo.
         expression_state: of the expression transformer, once sculpted.
+        displacements: of the 13 expressions ``[13, N, 3]``, once sculpted.
     """
 
     fit: HeadFit
@@ -346,6 +490,7 @@ class _Head:
     appearance: HeadAppearance
     seen: np.ndarray | None
     expression_state: dict | None = None
+    displacements: np.ndarray | None = None
 
 
 class _Clock:

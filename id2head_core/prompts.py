@@ -147,9 +147,12 @@ def gender_word(female: float) -> str:
     return "woman" if female > 0.6 else "man" if female < 0.4 else "person"
 
 
-def colour_name(colour: np.ndarray) -> str:
-    """Natural hair colour that is nearest to a linear RGB ``[3]`` (CIELAB distance)."""
-    names = [name for name in HAIR_COLOURS if name not in DYES]
+def colour_name(colour: np.ndarray, *, dyes: bool = False) -> str:
+    """Hair colour that is nearest to a linear RGB ``[3]`` (CIELAB distance).
+
+    Without ``dyes`` only natural colours are considered: a photo's light may tint the hair.
+    """
+    names = [name for name in HAIR_COLOURS if dyes or name not in DYES]
     table = np.array([[HAIR_COLOURS[name] for name in names]], np.float32) / 255
     srgb = np.clip(np.asarray(colour, np.float32), 0, 1) ** (1 / 2.2)
     lab = cv2.cvtColor(np.concatenate([table, srgb.reshape(1, 1, 3)], 1), cv2.COLOR_RGB2LAB)[0]

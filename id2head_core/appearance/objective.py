@@ -150,6 +150,7 @@ class AppearanceObjective:
             timestep.to(prior.device),
             guidance_scale=config.guidance_scale,
             rescale=config.rescale,
+            against=self._against(sampled, cameras),
             generator=generator,
         )
         gradient, predicted = gradient.to(images[0]), predicted.to(images[0])
@@ -188,7 +189,12 @@ class AppearanceObjective:
             terms["identity"] = config.identity * self.identity.loss(lit[None])
         return terms
 
-    def _conditions(self, sampled, cameras):
+    def _against(self, sampled, cameras):
+        """Conditions with the text that the prompt is contrasted with, or None."""
+        against = self.guidance.against
+        return self._conditions(sampled, cameras, against) if against else None
+
+    def _conditions(self, sampled, cameras, prompt: str | None = None):
         """Conditions of the sampled views, control maps included."""
         control = None
         if self._controlled:
@@ -196,7 +202,7 @@ class AppearanceObjective:
                 np.stack([self._control(v, c) for v, c in zip(sampled, cameras, strict=True)])
             )
         return self.guidance.prior.conditions(
-            [self.guidance.prompt] * len(sampled),
+            [prompt or self.guidance.prompt] * len(sampled),
             torch.tensor([[v.yaw, v.pitch, v.zoom] for v in sampled]),
             embedding=self.guidance.embedding,
             expressions=torch.from_numpy(np.stack([v.weights() for v in sampled])),

@@ -53,6 +53,21 @@ class GeometryStep:
     result: GeometryResult | None = None
 
 
+@dataclass(frozen=True)
+class Held:
+    """What an edit must not move.
+
+    Attributes:
+        skin: float32 ``[N]`` in [0, 1]: 1 keeps a template vertex.
+        hair: float32 ``[P]`` in [0, 1]: 1 keeps the thickness of a ray.
+        hair_least: share of the thickness that stays wherever there is hair.
+    """
+
+    skin: np.ndarray
+    hair: np.ndarray
+    hair_least: float
+
+
 def fit_geometry(
     template: HeadTemplate,
     hair_template: HairTemplate,
@@ -63,6 +78,7 @@ def fit_geometry(
     evidence: PhotoEvidence | None,
     identity: IdentityLoss | None = None,
     expression_state: dict[str, torch.Tensor] | None = None,
+    held: Held | None = None,
     config: GeometryFitConfig | None = None,
     generator: torch.Generator,
 ) -> Iterator[GeometryStep]:
@@ -80,6 +96,7 @@ def fit_geometry(
         evidence: the photo, or None = pure mode: nothing is anchored.
         identity: optional identity loss.
         expression_state: of an earlier result, to go on from (edits).
+        held: what stays as it is without ``evidence`` (edits).
         config: settings.
         generator: of views, timesteps, noise and initial codes.
 
@@ -97,10 +114,12 @@ def fit_geometry(
         seen = seen_skin(template, hair_template, fit, evidence)
         known = known if hair is None else known_hair(hair_template, fit, hair, evidence)
         photo, cap = PhotoTerms(template, hair_template, fit, evidence), config.skin_cap
+    least = config.hair_least if evidence is not None and evidence.hair else 0.0
+    if held is not None:
+        seen, known, least, cap = held.skin, held.hair, held.hair_least, config.skin_cap
     model = HeadModel(
         template, hair_template, fit, hair,
-        skin_free=1 - seen, hair_known=known, skin_cap=cap,
-        hair_least=config.hair_least if evidence is not None and evidence.hair else 0.0,
+        skin_free=1 - seen, hair_known=known, skin_cap=cap, hair_least=least,
         generator=generator,
     )  # fmt: skip
     if expression_state is not None:

@@ -107,6 +107,7 @@ class GeometryObjective:
             guidance_scale=config.guidance_scale,
             weighting=config.weighting,
             rescale=config.rescale,
+            against=self._against(views),
             generator=generator,
         )
         loss = distill(images, gradient) / images[0].numel()
@@ -140,13 +141,18 @@ class GeometryObjective:
         camera = prior_camera(view.yaw, view.pitch, view.zoom)
         return self.renderer(mesh, camera, self.guidance.prior.resolution)[0]
 
-    def _conditions(self, views: list[SampledView]):
-        """Conditions of the views, control maps included."""
+    def _against(self, views: list[SampledView]):
+        """Conditions with the text that the prompt is contrasted with, or None."""
+        against = self.guidance.against
+        return self._conditions(views, against) if against else None
+
+    def _conditions(self, views: list[SampledView], prompt: str | None = None):
+        """Conditions of the views, control maps included; ``prompt`` replaces the guidance's."""
         control = None
         if self.guidance.control is not None:
             control = torch.from_numpy(np.stack([self._control(view) for view in views]))
         return self.guidance.prior.conditions(
-            [self.guidance.prompt] * len(views),
+            [prompt or self.guidance.prompt] * len(views),
             torch.tensor([[v.yaw, v.pitch, v.zoom] for v in views]),
             embedding=self.guidance.embedding,
             expressions=torch.stack([v.weights() for v in views]),

@@ -40,6 +40,7 @@ def sds_gradient(
     guidance_scale: float,
     weighting: Weighting = "x0",
     rescale: float = 0.0,
+    against: "Conditions | None" = None,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One score distillation sample.
@@ -57,6 +58,7 @@ def sds_gradient(
         weighting: ``"x0"`` or ``"sds"``, see the module.
         rescale: share in [0, 1] by which the guided z0 gets the standard deviation of the
             conditional one (Lin et al. 2023, section 3.4); 0 leaves it alone.
+        against: what ``conditions`` are contrasted with by the guidance; None = no condition.
         generator: of the noise.
 
     Returns:
@@ -80,8 +82,9 @@ def sds_gradient(
         noise = noise.to(latents)
         noisy = abar.sqrt() * latents + sigma * noise
         predicted_noise = _guided(
-            prior, domain, noisy, timestep, conditions, guidance_scale, rescale, signal, sigma
-        )
+            prior, domain, noisy, timestep, conditions, against, guidance_scale, rescale, signal,
+            sigma,
+        )  # fmt: skip
         clean = (noisy - sigma * predicted_noise) / signal  # z0
         predicted_image = prior.decode(clean).clamp(0, 1)
     if weighting == "x0":
@@ -92,14 +95,18 @@ def sds_gradient(
 
 
 def _guided(
-    prior, domain, noisy, timestep, conditions, guidance_scale, rescale, signal, sigma
+    prior, domain, noisy, timestep, conditions, against, guidance_scale, rescale, signal, sigma
 ) -> torch.Tensor:
     """Guided noise, with the contrast of the guided z0 pulled back by ``rescale``."""
-    if rescale == 0 or guidance_scale == 1:
+    if guidance_scale == 1 or (rescale == 0 and against is None):
         return prior.guided(domain, noisy, timestep, conditions, guidance_scale)
+    if against is None:
+        against = prior.unconditional(conditions)
     with_text = prior.predict(domain, noisy, timestep, conditions)
-    without = prior.predict(domain, noisy, timestep, prior.unconditional(conditions))
+    without = prior.predict(domain, noisy, timestep, against)
     guided = without + guidance_scale * (with_text - without)
+    if rescale == 0:
+        return guided
     clean = (noisy - sigma * guided) / signal
     wanted = (noisy - sigma * with_text) / signal
     ratio = wanted.std((1, 2, 3), keepdim=True) / clean.std((1, 2, 3), keepdim=True).clamp(min=1e-6)
