@@ -2,7 +2,8 @@
 
 Prints medians of several warm runs, the spread between the quartiles, and what a slow twin takes.
 Groups: ``render`` and ``geometry`` on a synthetic bust, ``guidance`` (one step of score
-distillation by parts) on the mean head, ``pipeline`` on an example photo.
+distillation by parts) on the mean head, ``pipeline`` on an example photo, ``queue`` eight visitors
+of the app at once.
 """
 
 import argparse
@@ -201,6 +202,13 @@ def bench_pipeline() -> None:
     _say(f"{'peak memory of the process':44s} {peak:9.2f} GB")
 
 
+def bench_visitors() -> None:
+    """Eight visitors of the app at once, with the preset that stops after the photo fit."""
+    from .bench_queue import bench_queue
+
+    bench_queue(_say)
+
+
 def synthetic_head() -> tuple[HeadGeometry, HeadAppearance]:
     """A lumpy ball of about 24,000 triangles with a 1024² texture and glossy eyes."""
     skin = _sphere(DETAIL)
@@ -273,6 +281,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "geometry": bench_geometry,
     "guidance": bench_guidance,
     "pipeline": bench_pipeline,
+    "queue": bench_visitors,
 }
 """Benchmarks by name."""
 

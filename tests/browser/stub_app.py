@@ -1,7 +1,8 @@
 """Starts the real page with a pipeline that needs no weights.
 
 The photo's colour decides the answer. Red: no face. Green: two faces, the second in profile. Blue:
-an unforeseen failure of the run. White: a head in slow steps. Magenta: a head that takes minutes. Anything else: a head in quick steps.
+an unforeseen failure of the run. White: a head in slow steps. Magenta: one that takes minutes.
+Anything else: a head in quick steps.
 $STUB_LOADING are the seconds that it loads, $STUB_EXAMPLES a folder for ready example heads.
 """
 
