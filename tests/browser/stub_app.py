@@ -3,7 +3,7 @@
 The photo's colour decides the answer. Red: no face. Green: two faces, the second in profile. Blue:
 an unforeseen failure of the run. White: a head in slow steps. Magenta: one that takes minutes.
 Anything else: a head in quick steps.
-$STUB_LOADING are the seconds that it loads, $STUB_EXAMPLES a folder for ready example heads.
+It loads until the file $STUB_WAITS_FOR exists; $STUB_EXAMPLES is a folder of ready example heads.
 """
 
 import os
@@ -34,7 +34,9 @@ def colours(photo: bytes) -> tuple[bool, bool, bool]:
 
 class StubPipeline:
     def __init__(self):
-        time.sleep(float(os.environ.get("STUB_LOADING", "0")))
+        awaited = os.environ.get("STUB_WAITS_FOR")
+        while awaited and not Path(awaited).exists():
+            time.sleep(0.1)
         self.head = synthetic_head(columns=48, rows=24)
 
     def write(self, path: Path, note: str = "") -> HeadAsset:
