@@ -36,6 +36,9 @@ GEOMETRY_KINDS, TEXTURE_KINDS = (
 
 STEPS = {"geometry": 30, "appearance": 30}
 
+HAIR_HELD = 0.7
+"""How far the new style's thickness is held: distillation only fits it to the head."""
+
 HAIR_LEAST = 0.8
 """Share of the new style's thickness that score distillation must leave."""
 
@@ -129,7 +132,8 @@ class HeadEditor:
         state = started.state
         held = Held(
             np.ones(len(state.fit.neutral), np.float32),
-            self._ears(), HAIR_LEAST,
+            np.maximum(self._ears(), HAIR_HELD),
+            HAIR_LEAST,
         )  # fmt: skip
         config = GeometryFitConfig(steps=STEPS["geometry"])
         steps = fit_geometry(

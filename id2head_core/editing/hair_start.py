@@ -31,7 +31,7 @@ OPPOSITE = {"woman": (("short", "buzzcut", "bald"), "long"),
 LIT = 0.72
 """Share of a named colour that is albedo: the names are for hair as it looks in light."""
 
-STRANDS = 0.9
+STRANDS = 0.7
 """Contrast of the strands that is kept when their colour changes."""
 
 

@@ -27,6 +27,9 @@ RATIO = (0.55, 1.6)
 SMOOTH = {"baby": 0.85, "child": 0.6, "younger": 0.45}
 """Share by which the relief of the skin is smoothed."""
 
+NAPE = (-0.10, -0.07)
+"""Heights between which hair stops to lie on the skin, metres."""
+
 TONE = {"dark": 0.6, "pale": 1.45}
 """Factor on the skin's albedo."""
 
@@ -72,7 +75,9 @@ def repainted_scalp(
         share = np.maximum(share, soft)[..., None]  # a blur alone would open the texture's seams
         skin = skin * (1 - share) + bare_skin(builder, state, skin) * share
     if (hair.thickness > 0).any():
-        skin = paint_scalp(skin, scalp_coverage(hair_template, hair, neutral), hair.colour, regions)
+        covered = scalp_coverage(hair_template, hair, neutral)
+        covered = covered * smoothstep(*NAPE, neutral[:, 1])  # long hair hangs free of the neck
+        skin = paint_scalp(skin, covered, hair.colour, regions)
     return skin.astype(np.float32)
 
 

@@ -8,7 +8,6 @@ COMBINATIONS: dict[str, dict[str, float]] = {
     "Surprised": {"Brow Raised": 1.0, "Mouth Stretch": 0.45},
     "Sad": {"Lips Down": 0.9, "Brow Raised": 0.25},
     "Furious": {"Angry": 1.0, "Nose Down": 0.4},
-    "Asleep": {"Eyes Closed": 1.0, "Neutral Open": 0.3},
 }
 """One-click mixtures: weights by expression, the others become 0."""
 

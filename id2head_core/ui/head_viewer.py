@@ -17,7 +17,7 @@ TEMPLATE = """
         9-50 0-42-24-68-62-68z"/></svg>
       <p>Your 3D head appears here</p>
     </div>
-    <img class="viewer-sheet" alt="Views and expressions of the head, rendered by the server" hidden>
+    <img class="viewer-sheet" alt="Views of the head, rendered by the server" hidden>
     <div class="viewer-note" role="status" hidden></div>
     <div class="viewer-top">
       <div class="viewer-views" aria-label="View"></div>
@@ -31,7 +31,7 @@ TEMPLATE = """
   <div class="viewer-strip"></div>
 </section>
 """
-"""Filled by ``viewer_src/head_viewer_component.js``: canvas, buttons around it, expressions below."""
+"""Filled by ``viewer_src/head_viewer_component.js``: canvas, buttons, expressions below."""
 
 
 class HeadViewer(ClientComponent):

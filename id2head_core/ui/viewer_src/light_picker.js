@@ -7,7 +7,7 @@ const DEGREE = Math.PI / 180;
 const EDGE = 170 * DEGREE; // angle from the viewer's axis at the pad's rim; 180 would be ambiguous
 
 const COLOURS = {
-  White: "#ffffff", Warm: "#ffc894", Cool: "#a8ccff", Rose: "#ff9db8", Teal: "#86e8d4",
+  White: "#ffffff", Warm: "#ffd9ae", Cool: "#bfd9ff", Rose: "#ffc1d1", Teal: "#b4efe2",
 };
 
 /** Degrees -> position on the pad, each in [-1, 1], y up. The centre is light from the viewer. */

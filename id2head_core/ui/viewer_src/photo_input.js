@@ -78,8 +78,12 @@ export function mountPhotoInput({ element, props, trigger, upload, watch }) {
         onclick: () => { props.value = { ...value, face: i }; paint(); trigger("select"); } }, make("span", {}, String(i + 1)));
       frame.append(box);
     });
+    const wait = value.face == null && !value.boxes?.length;
+    const note = make("p.photo-note", { role: "status" }, ...(wait ? [make("span.spinner")] : []), value.note ?? "");
+    const another = make("button.photo-another", { type: "button", hidden: !value.several,
+      onclick: () => { props.value = { ...value, face: null }; trigger("select"); } }, "Choose another face");
     const remove = make("button.photo-remove", { type: "button", title: "Remove the photo", "aria-label": "Remove the photo", onclick: clear }, icon(ICONS.close));
-    return [frame, remove];
+    return [frame, note, another, remove];
   };
   watch("value", paint);
   paint();

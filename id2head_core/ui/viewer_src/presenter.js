@@ -4,6 +4,7 @@ import { icon, ICONS, make } from "./dom.js";
 import { listen, setField, stage } from "./stage.js";
 
 const HINT = [["1–0 Q W E", "faces"], ["← → ↑ ↓", "light"], ["Space", "play all"], ["T", "turntable"], ["R", "reset"], ["S", "sliders"], ["Esc", "leave"]];
+const GRACE = 2500; // ms that a head which the page opens by itself may take
 const PATIENCE = 60_000; // ms to wait for the page's example buttons
 
 export class Presenter {
@@ -26,17 +27,18 @@ export class Presenter {
   startFromAddress() {
     const wanted = new URLSearchParams(location.search).get("present");
     if (wanted === null) return;
-    this.enter();
+    this.enter(GRACE);
     if (wanted) this.#open(wanted);
   }
 
-  enter() {
+  /** Cover the page; without a head offer some after `grace` ms. */
+  enter(grace = 0) {
     if (stage.presenting) return;
     this.scrolled = window.scrollY;
     document.body.classList.add("presenting");
     setField("presenting", true);
     address(true);
-    this.#offer();
+    setTimeout(() => this.#offer(), grace);
     this.#paint();
     this.focusCanvas();
   }
