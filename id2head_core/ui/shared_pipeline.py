@@ -82,8 +82,9 @@ class SharedPipeline:
 
     @property
     def can_edit(self) -> bool:
-        """Whether text edits are there; never waits."""
-        return hasattr(self._pipeline, "edit")
+        """Whether text edits are there; not with the preview preset; never waits."""
+        distils = getattr(self._pipeline, "distillation", True) is not None
+        return hasattr(self._pipeline, "edit") and distils
 
     def pose(self, head: StoredHead, weights: dict[str, float], path: Path) -> Path:
         """Write one pose of a head without morph targets.
@@ -93,7 +94,8 @@ class SharedPipeline:
         """
         blend = getattr(self.get(), "blend", None)
         if blend is not None and head.state is not None:
-            return blend(head.state, weights, path=path)
+            blend(head.state, weights, path=path)
+            return path
         return write_posed_glb(head.glb, weights, path)
 
     def key(self, *parts: object) -> str:

@@ -90,3 +90,16 @@ def test_nothing_to_edit(files):
 def test_pipeline_without_edits_offers_none(files):
     assert studio_of(EditingPipeline(), files).pipeline.can_edit
     assert not studio_of(ScriptedPipeline(), files).pipeline.can_edit
+    preview = EditingPipeline()
+    preview.distillation = None
+    assert not studio_of(preview, files).pipeline.can_edit
+
+
+def test_pose_is_blended_exactly_where_the_pipeline_can(studio, tmp_path):
+    def blend(state, weights, *, path):
+        path.write_bytes(state.read_bytes() + repr(weights).encode())
+
+    studio.pipeline.get().blend = blend
+    version = studio.files.visitor("visitor").versions[-1]
+    posed = studio.pipeline.pose(version, {"Grin": 0.5}, tmp_path / "posed.glb")
+    assert posed.read_bytes() == b"state of made{'Grin': 0.5}"
