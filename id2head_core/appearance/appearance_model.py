@@ -42,7 +42,8 @@ class AppearanceModel(nn.Module):
         generator: of the initial codes.
         allowed: ``[S, S]`` in [0, 1], where the head's own gain acts. The skin's tone is the
             photo's: there the gains have zero mean. None = everywhere, any mean.
-        keep_hair_colour: whether the hair as a whole keeps its colour.
+        hair: share of the hair in each cell of its map where the hair as a whole keeps its colour
+            (``hair_area``); None = any colour.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class AppearanceModel(nn.Module):
         free_colour: bool,
         generator: torch.Generator,
         allowed: np.ndarray | None = None,
-        keep_hair_colour: bool = False,
+        hair: np.ndarray | None = None,
     ):
         super().__init__()
         self._tone = None
@@ -58,7 +59,7 @@ class AppearanceModel(nn.Module):
             small = cv2.resize(np.float32(allowed), (TONE_SIZE, TONE_SIZE))
             self._tone = torch.from_numpy(small / max(float(small.sum()), 1e-6))
         self.transformer = AlbedoTransformer(generator)
-        self.skin, self.hair = SkinGain(free_colour), HairGain(not keep_hair_colour)
+        self.skin, self.hair = SkinGain(free_colour), HairGain(hair)
 
     def forward(self, progress: float = 1.0) -> GainMaps:
         """Maps; finer levels join with the progress in [0, 1] of the fit."""

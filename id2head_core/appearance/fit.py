@@ -19,6 +19,7 @@ from ..structures import HeadAppearance, HeadGeometry
 from ..template.head_template import HeadTemplate
 from .appearance_model import AppearanceModel, allowed_texels, with_gains
 from .fit_config import AppearanceFitConfig, IdentityTerm
+from .gain_maps import hair_area
 from .objective import AppearanceObjective
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def fit_appearance(
     objective = AppearanceObjective(
         template, geometry, appearance, guidance, allowed, neutral, identity
     )
+    keeps = config.keep_hair_colour and seen is not None
     model = AppearanceModel(
         seen is None, generator, allowed if config.keep_tone else None,
-        keep_hair_colour=config.keep_hair_colour and seen is not None,
+        hair=hair_area(geometry.part("hair")) if keeps else None,
     )  # fmt: skip
     optimizer = torch.optim.Adam(_groups(model, config), betas=(0.9, 0.99))
     rates = [group["lr"] for group in optimizer.param_groups]

@@ -90,14 +90,15 @@ class HairGain(nn.Module):
     """The change of the hair: its colour as a whole and slow changes over the head.
 
     Args:
-        free_colour: whether the colour as a whole may change; otherwise the changes over the head
-            have zero mean and keep most of their hue.
+        area: share of the hair in each cell of the finest level, ``[16, 24]`` of sum 1: the hair as
+            a whole keeps its colour, changes over the head have zero mean there and keep most of
+            their hue. None = any colour.
     """
 
-    def __init__(self, free_colour: bool = True):
+    def __init__(self, area: np.ndarray | None = None):
         super().__init__()
-        self._free = free_colour
-        self.colour = nn.Parameter(torch.zeros(3), requires_grad=free_colour)
+        self._area = None if area is None else torch.from_numpy(np.float32(area))
+        self.colour = nn.Parameter(torch.zeros(3), requires_grad=area is None)
         self.levels = nn.ParameterList(torch.zeros(3, *size) for size in HAIR_LEVELS)
 
     def forward(self, progress: float = 1.0) -> torch.Tensor:
@@ -111,15 +112,32 @@ class HairGain(nn.Module):
         total = sample_map(self.levels[0], uv, wrap=True).T.view(3, rows, columns)
         if progress >= 1 / 3:
             total = total + self.levels[1]
-        if not self._free:
+        if self._area is not None:
             grey = total.mean(0, keepdim=True)
             total = grey + HAIR_HUE * (total - grey)
-            total = total - total.mean((1, 2), keepdim=True)
-        return self.whole()[:, None, None] + HAIR_CAP * torch.tanh(total / HAIR_CAP)
+        total = HAIR_CAP * torch.tanh(total / HAIR_CAP)
+        if self._area is not None:
+            total = total - (total * self._area).sum((1, 2), keepdim=True)
+        return self.whole()[:, None, None] + total
 
     def whole(self) -> torch.Tensor:
         """Log gain of the hair as a whole, ``[3]``."""
         return HAIR_COLOUR_CAP * torch.tanh(self.colour / HAIR_COLOUR_CAP)
+
+
+def hair_area(part: HeadPart | None) -> np.ndarray:
+    """Share of a hair mesh's surface in each cell of the finest map, ``[16, 24]``, sum 1."""
+    rows, columns = HAIR_LEVELS[-1]
+    if part is None:
+        return np.full((rows, columns), 1 / (rows * columns), np.float32)
+    corners = part.vertices[part.faces]  # [F, 3, 3]
+    sides = corners[:, 1:] - corners[:, :1]
+    size = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1)
+    centre = part.uv[part.faces].mean(1)
+    total = np.histogram2d(
+        centre[:, 1], centre[:, 0], (rows, columns), ((0, 1), (0, 1)), weights=size
+    )[0]
+    return (total / max(total.sum(), 1e-9)).astype(np.float32)
 
 
 def roughness(log_gain: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,7 @@ class StubGuidance:
     prompt: str = "a person"
     embedding: torch.Tensor | None = None
     control: object = None
+    against: str = ""
 
 
 @cache

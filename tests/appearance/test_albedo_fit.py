@@ -7,7 +7,7 @@ import torch
 
 from id2head_core.appearance.appearance_model import AppearanceModel, allowed_texels, with_gains
 from id2head_core.appearance.fit import AppearanceFitConfig, IdentityTerm, fit_appearance
-from id2head_core.appearance.gain_maps import as_texture, sample_map
+from id2head_core.appearance.gain_maps import as_texture, hair_area, sample_map
 from id2head_core.appearance.relighting import LightLeak, relit, unit_light
 from id2head_core.appearance.shaded_render import AlbedoRenderer
 from id2head_core.appearance.spherical_harmonics import directional_light, preset_light
@@ -291,3 +291,21 @@ def test_the_identity_term_sees_a_lit_portrait_and_moves_the_free_skin():
     assert pictures[0].shape == (1, 3, 48, 48) and last.losses["identity"] > 0
     before = bench().start.materials["skin"].albedo
     assert (last.appearance.materials["skin"].albedo / before).mean() < 0.995
+
+
+def test_hair_keeps_its_colour_as_a_whole_where_the_photo_told_it():
+    """The oracle wants another colour all over; only changes over the head remain."""
+    free = np.abs(_hair_gain(_fitted(keep_hair_colour=False).appearance)[0].mean(0)).max()
+    kept = np.abs(_hair_gain(_fitted(keep_hair_colour=True).appearance)[0].mean(0)).max()
+    assert free > 0.2
+    assert kept < 0.25 * free
+
+
+def test_area_of_the_hair_sums_to_one_and_is_zero_where_there_is_none():
+    hair = bench().geometry.part("hair")
+    area = hair_area(hair)
+    assert area.shape == (16, 24)
+    np.testing.assert_allclose(area.sum(), 1, rtol=1e-5)
+    rows = np.flatnonzero(area.sum(1))
+    v = hair.uv[hair.faces].mean(1)[:, 1]
+    assert rows.min() == int(v.min() * 16) and rows.max() == int(v.max() * 16)
