@@ -35,10 +35,10 @@ NOTES = """
 <footer class="notes">
   <p><strong>AI-generated likeness.</strong> Heads are made by a program from one photo. Use only
     photos of people who agreed to it, and say that the result is generated.</p>
-  <p><strong>Privacy.</strong> Your photo is held in this server’s memory, not on its disk, and
-    deleted when its head is finished; if you tick “Keep my photo”, when you leave the page. Heads
-    and previews can be opened by you only and are deleted when you leave, or after two hours
-    without use.</p>
+  <p><strong>Privacy.</strong> The server reads your photo into memory and deletes the file at once.
+    The photo is forgotten when its head is finished; if you tick “Keep my photo”, when you leave.
+    Heads and previews can be opened by you only and are deleted when you leave the page, or after
+    two hours without use.</p>
   <p><strong>Licences.</strong> The code is MIT. The face models (InsightFace), the face parser
     (trained on CelebAMask-HQ), the 2D prior and the generated example people (FFHQ-derived) are for
     non-commercial research only.</p>

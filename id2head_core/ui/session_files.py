@@ -5,6 +5,7 @@ hands out. The heads on screen are copied below Gradio's cache, the only place f
 files, into a folder whose name cannot be guessed.
 """
 
+import contextlib
 import logging
 import os
 import secrets
@@ -115,12 +116,16 @@ class SessionFiles:
             return next(found, None)
 
     def sweep(self) -> None:
-        """Delete everything of visitors who were not seen for LIFETIME."""
+        """Delete everything of visitors who were not seen for LIFETIME, and uploads nobody read."""
         now = time.monotonic()
         with self._lock:
             stale = [name for name, one in self._visitors.items() if now - one.used > LIFETIME]
         for name in stale:
             self.close(name)
+        for upload in Path(get_upload_folder()).glob("*/photo"):  # the page names them so
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - upload.stat().st_mtime > LIFETIME:
+                    upload.unlink()
 
     def sweep_regularly(self) -> None:
         """Sweep in the background from now on, also when nobody comes."""

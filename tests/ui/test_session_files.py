@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from id2head_core.ui import session_files
@@ -74,6 +76,16 @@ def test_sweeping_needs_no_visitor(files, monkeypatch):
     while folder.exists() and session_files.time.monotonic() < deadline:
         session_files.time.sleep(0.02)
     assert not folder.exists()
+
+
+def test_uploads_that_nobody_read_are_swept(files, cache):
+    old, new = cache / "abc" / "photo", cache / "def" / "photo"
+    new.parent.mkdir()
+    for file in (old, new):
+        file.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    files.sweep()
+    assert not old.exists() and new.exists()
 
 
 def test_end_of_the_server_deletes_all(files, glb):
