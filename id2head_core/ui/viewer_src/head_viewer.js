@@ -128,9 +128,9 @@ export class HeadViewer {
     const passed = moving ? now - this.frameAt : 0;
     if (moving) this.quality.learn(passed);
     this.frameAt = now;
+    this.drawnAt = performance.now(); // now: what asks for the next frame comes below
     if (this.glide) this.#advanceGlide(now);
     this.portraitCamera.update(passed / 1000);
-    this.drawnAt = performance.now();
     const ratio = this.quality.ratio(moving);
     if (ratio !== this.renderer.getPixelRatio()) this.renderer.setPixelRatio(ratio);
     this.draw();

@@ -80,6 +80,14 @@ export class PortraitCamera {
     this.onChange();
   }
 
+  /** Take the camera's place into the controls and forget what they would still coast. */
+  #halt() {
+    const damped = this.controls.enableDamping;
+    this.controls.enableDamping = false;
+    this.controls.update();
+    this.controls.enableDamping = damped;
+  }
+
   /** A portrait from the front of what `box` bounds, the cut through the chest out of sight. */
   face(box) {
     const size = box.getSize(new Vector3()), centre = box.getCenter(new Vector3());
@@ -95,7 +103,7 @@ export class PortraitCamera {
     this.camera.updateProjectionMatrix();
     this.controls.minDistance = distance * 0.3;
     this.controls.maxDistance = distance * 2;
-    this.controls.update();
+    this.#halt();
     this.touched = false;
     this.onChange();
   }
