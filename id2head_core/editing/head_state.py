@@ -79,7 +79,7 @@ class HeadState:
             plain[name] = float(getattr(self, name))
         plain["beard"], plain["edits"] = self.beard, list(self.edits)
         partial = path.with_name(path.name + ".partial.npz")
-        np.savez(partial, plain=np.array(json.dumps(plain)), **arrays)
+        np.savez_compressed(partial, plain=np.array(json.dumps(plain)), **arrays)
         partial.replace(path)
 
     @classmethod

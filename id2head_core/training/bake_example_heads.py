@@ -22,7 +22,7 @@ from ..ui.head_store import GLB, SHEET, STATE
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("astronaut", "person_1", "person_3")
+NAMES = ("person_1", "astronaut")
 """Examples that are baked by default, the first one first."""
 
 TILE = 192

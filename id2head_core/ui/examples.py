@@ -14,8 +14,8 @@ HEADS = FOLDER
 """Holds one folder per ready head, written by ``training/bake_example_heads.py``."""
 
 LABELS: dict[str, str] = {
-    "astronaut": "Astronaut Eileen Collins (NASA portrait)",
     "person_1": "A generated person who does not exist",
+    "astronaut": "Astronaut Eileen Collins (NASA portrait)",
     "person_2": "Another generated person",
     "person_3": "A third generated person",
 }
