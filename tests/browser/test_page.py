@@ -147,7 +147,8 @@ def test_intensity_brightens(with_head):
 
 
 def test_idle_viewer_draws_nothing(with_head):
-    with_head.page.wait_for_timeout(300)
+    with_head.page.wait_for_selector(".viewer-strip[data-pictures]")
+    with_head.page.wait_for_timeout(1000)  # a slow machine draws once more in all pixels
     before = with_head.page.evaluate("() => id2head.viewer.frames")
     with_head.page.wait_for_timeout(1200)
     assert with_head.page.evaluate("() => id2head.viewer.frames") == before

@@ -42,7 +42,7 @@ export class HeadViewer {
     host.prepend(this.canvas);
     this.scene = new Scene();
     this.backdrop = this.scene.background = makeBackdrop();
-    this.environment = softboxEnvironment(renderer);
+    this.environment = gpu ? softboxEnvironment(renderer) : null; // takes software seconds
     this.light = new StudioLight(this.scene);
     this.portraitCamera = new PortraitCamera(this.canvas, () => this.invalidate());
     this.#listen();
@@ -71,19 +71,25 @@ export class HeadViewer {
     });
     on("webglcontextrestored", () => {
       this.lost = false;
-      const old = this.environment.texture;
-      this.environment = softboxEnvironment(this.renderer);
-      for (const { meshes } of this.heads.values()) {
-        for (const { userData: { shaded } } of meshes) {
-          if (shaded.envMap === old) shaded.envMap = this.environment.texture;
-        }
-      }
+      this.#renewEnvironment();
       this.light.key.shadow.needsUpdate = true;
       this.onMessage("");
       this.invalidate();
     });
     on("dblclick", () => this.resetView());
   }
+
+  /** What eyes mirror, after the GPU has forgotten it. */
+  #renewEnvironment() {
+    if (!this.environment) return;
+    this.environment = softboxEnvironment(this.renderer);
+    for (const { meshes } of this.heads.values()) {
+      for (const { userData: { shaded } } of meshes) if (shaded.envMap) shaded.envMap = this.#mirrored;
+    }
+  }
+
+  /** The texture that shiny parts mirror, or null. */
+  get #mirrored() { return this.environment?.texture ?? null; }
 
   /** Move the camera around the head by degrees, and its distance by a factor. */
   orbit(yaw, pitch, factor = 1) { this.portraitCamera.orbit(yaw, pitch, factor); }
@@ -131,7 +137,7 @@ export class HeadViewer {
     this.drawnAt = performance.now(); // now: what asks for the next frame comes below
     if (this.glide) this.#advanceGlide(now);
     this.portraitCamera.update(passed / 1000);
-    const ratio = this.quality.ratio(moving);
+    const ratio = this.quality.ratio();
     if (ratio !== this.renderer.getPixelRatio()) this.renderer.setPixelRatio(ratio);
     this.draw();
     clearTimeout(this.sharpening);
@@ -172,7 +178,7 @@ export class HeadViewer {
     const root = (await new GLTFLoader().loadAsync(url)).scene, meshes = [];
     const anisotropy = Math.min(8, this.renderer.capabilities.getMaxAnisotropy());
     root.traverse((node) => { if (node.isMesh) meshes.push(node); });
-    meshes.forEach((mesh) => dressMesh(mesh, this.environment.texture, anisotropy, this.multisampled));
+    meshes.forEach((mesh) => dressMesh(mesh, this.#mirrored, anisotropy, this.multisampled));
     return { root, meshes, ...measure(root, meshes) };
   }
 
@@ -180,7 +186,7 @@ export class HeadViewer {
   retain(urls) {
     for (const [url, head] of this.heads) {
       if (head === this.head || urls.includes(url)) continue;
-      disposeMeshes(head.meshes, this.environment.texture);
+      disposeMeshes(head.meshes, this.#mirrored);
       this.heads.delete(url);
     }
   }
@@ -280,7 +286,7 @@ export class HeadViewer {
     this.portraitCamera.controls.dispose();
     this.head = null;
     this.retain([]);
-    this.environment.dispose();
+    this.environment?.dispose();
     this.renderer.dispose();
     this.renderer.forceContextLoss();
     this.canvas.remove();

@@ -12,13 +12,14 @@ function wetEyes({ name, color, map, alphaTest, transparent, side }, environment
   return new MeshPhysicalMaterial({
     name, color, map, alphaTest, transparent, side, metalness: 0, clearcoat: 0.7,
     roughness: 0.85, specularIntensity: 0.15, // below the wet layer an iris is matt, or it looks milky
-    clearcoatRoughness: 0.02, envMap: environment,
+    clearcoatRoughness: environment ? 0.02 : 0.14, // without one only the key light shows
+    envMap: environment,
   });
 }
 
 /**
- * Adjust one mesh of a head. `environment` is the texture that shiny parts mirror; `multisampled`
- * whether the canvas is.
+ * Adjust one mesh of a head. `environment` is the texture that shiny parts mirror, or null;
+ * `multisampled` tells whether the canvas is.
  */
 export function dressMesh(mesh, environment, anisotropy, multisampled) {
   const part = partOf(mesh);

@@ -1,5 +1,5 @@
-// How many pixels the viewer draws: all of them when the picture is still, fewer while it moves on a
-// machine that is too slow for that. A GPU never gets here; software rendering always does.
+// How many pixels the viewer draws. A machine that is too slow for all of them draws fewer at first
+// and all once the picture stands still: rarely a GPU, always software rendering.
 
 const SLOW = 60, FAST = 22; // ms of a frame: above, fewer pixels; below, more
 const LEAST = 0.5; // pixels of the canvas per CSS pixel
@@ -41,6 +41,6 @@ export class Quality {
     else if (ms < FAST) this.moving = Math.min(this.still, this.moving / STEP);
   }
 
-  /** Pixels per CSS pixel of the next frame. */
-  ratio(moving) { return moving && !this.locked ? this.moving : this.still; }
+  /** Pixels per CSS pixel of the next frame, which another may follow. */
+  ratio() { return this.locked ? this.still : this.moving; }
 }
