@@ -38,6 +38,7 @@ class OwnFiles:
             if owner and owner != cookie:
                 answer = PlainTextResponse("This head belongs to another visitor.", 403)
                 return await answer(scope, receive, send)
+            return await self._head(scope, receive, send)
         page = scope["method"] == "GET" and scope["path"].rstrip("/") == scope.get(
             "root_path", ""
         ).rstrip("/")
@@ -51,6 +52,22 @@ class OwnFiles:
             await send(message)
 
         await self._app(scope, receive, send_with_cookie)
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a head out; 404 if it is deleted between the check and the answer."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except (OSError, RuntimeError):
+            if started:
+                raise
+            await PlainTextResponse("This head is gone.", 404)(scope, receive, send)
 
 
 def _cookie(scope: Scope) -> str | None:

@@ -3,7 +3,8 @@
 import pytest
 from gradio.state_holder import StateHolder
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -71,3 +72,16 @@ def test_page_forgets_its_values_when_the_visitor_leaves(files):
     assert holder["a"] and holder["b"]
     files.close("a")
     assert "a" not in holder and "b" in holder
+
+
+def test_a_head_that_is_deleted_meanwhile_is_not_found(files, head, tmp_path):
+    async def answer(request):
+        return FileResponse(tmp_path / "gone.glb")
+
+    app = Starlette(
+        routes=[Route("/{rest:path}", answer)], middleware=[Middleware(OwnFiles, files=files)]
+    )
+    client = TestClient(app, headers={"cookie": f"{COOKIE}=mine"})
+    assert client.get(head).status_code == 404
+    with pytest.raises(RuntimeError, match="does not exist"):
+        client.get("/gradio_api/file=/tmp/other")
