@@ -12,10 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .appearance.fit import AppearanceFitConfig, fit_appearance
+from .appearance.fit import AppearanceFitConfig, AppearanceStep, fit_appearance
 from .camera import orbit_camera
 from .config import PipelineConfig
-from .geometry.fit import GeometryFitConfig, GeometryResult, PhotoEvidence, fit_geometry
+from .geometry.fit import (
+    GeometryFitConfig,
+    GeometryResult,
+    GeometryStep,
+    PhotoEvidence,
+    fit_geometry,
+)
 from .guidance.diffusion_prior import DiffusionPrior
 from .guidance.inputs import Guidance
 from .guidance.prior_folder import load_prior, load_stable_diffusion
@@ -106,15 +112,7 @@ class Distillation:
             self.template, self.hair_template, fit, hair, guidance,
             evidence=evidence, config=settings, generator=generator,
         )  # fmt: skip
-        result = None
-        with closing(steps):
-            for step in steps:
-                result = step.result or result
-                yield Progress(
-                    "geometry", step.step, step.total, "Sculpting the shape", left(),
-                    normals=step.normals_image,
-                )  # fmt: skip
-        return result
+        return (yield from geometry_progress(steps, "Sculpting the shape", left))
 
     def appearance(
         self,
@@ -136,14 +134,34 @@ class Distillation:
             self.template, geometry, appearance, guidance,
             seen=seen, neutral=fit.neutral, config=settings, generator=generator,
         )  # fmt: skip
-        with closing(steps):
-            for step in steps:
-                appearance = step.appearance or appearance
-                yield Progress(
-                    "appearance", step.step, step.total, "Painting the skin and hair", left(),
-                    step.image,
-                )  # fmt: skip
-        return appearance
+        painted = yield from appearance_progress(steps, "Painting the skin and hair", left)
+        return painted or appearance
+
+
+def geometry_progress(
+    steps: Generator[GeometryStep, None, None], message: str, left: Left
+) -> Generator[Progress, None, GeometryResult | None]:
+    """The steps of ``fit_geometry`` as progress events; returns its newest result."""
+    result = None
+    with closing(steps):
+        for step in steps:
+            result = step.result or result
+            yield Progress(
+                "geometry", step.step, step.total, message, left(), normals=step.normals_image
+            )
+    return result
+
+
+def appearance_progress(
+    steps: Generator[AppearanceStep, None, None], message: str, left: Left
+) -> Generator[Progress, None, HeadAppearance | None]:
+    """The steps of ``fit_appearance`` as progress events; returns its newest materials."""
+    appearance = None
+    with closing(steps):
+        for step in steps:
+            appearance = step.appearance or appearance
+            yield Progress("appearance", step.step, step.total, message, left(), step.image)
+    return appearance
 
 
 def prior_of(config: PipelineConfig) -> DiffusionPrior:

@@ -7,7 +7,6 @@ score distillation then fits hair and unseen skin to the new prompt, contrasted 
 """
 
 from collections.abc import Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +14,11 @@ import torch
 
 from ..appearance.albedo import AppearanceBuilder
 from ..appearance.fit import AppearanceFitConfig, fit_appearance
+from ..distillation import appearance_progress, geometry_progress
 from ..errors import EditError
 from ..geometry.fit import GeometryFitConfig, Held, fit_geometry
 from ..guidance.inputs import Guidance
-from ..prompts import Looks, colour_name, describe, gender_word
+from ..prompts import Looks, colour_name, describe, gender_word, hair_colour
 from ..structures import HeadAppearance, HeadGeometry, Material, Progress
 from ..template.hair import BALD, HairTemplate
 from ..template.head_template import HeadTemplate
@@ -109,7 +109,7 @@ class HeadEditor:
             hair, new_hair = self._hair(state, wishes)
         colour = next((wish.value for wish in wishes if wish.kind == "colour"), None)
         if colour is not None and hair is not None and texture:
-            hair = replace(hair, colour=hair_start.hair_colour(colour))
+            hair = replace(hair, colour=hair_colour(colour))
         if texture:
             after = self._textured(after, state, wishes, hair, strength, colour, new_hair)
         elif new_hair:
@@ -141,14 +141,7 @@ class HeadEditor:
             expression_state=state.expression_state, held=held, config=config,
             generator=generator,
         )  # fmt: skip
-        result = None
-        with closing(steps):
-            for step in steps:
-                result = step.result or result
-                yield Progress(
-                    "geometry", step.step, step.total, "Shaping the hair", left(),
-                    normals=step.normals_image,
-                )  # fmt: skip
+        result = yield from geometry_progress(steps, "Shaping the hair", left)
         return replace(state, hair=result.hair)
 
     def appearance(
@@ -169,15 +162,8 @@ class HeadEditor:
             self.template, geometry, state.appearance, guidance,
             seen=seen, neutral=state.fit.neutral, config=config, generator=generator,
         )  # fmt: skip
-        appearance = state.appearance
-        with closing(steps):
-            for step in steps:
-                appearance = step.appearance or appearance
-                yield Progress(
-                    "appearance", step.step, step.total, "Painting hair and skin", left(),
-                    step.image,
-                )  # fmt: skip
-        return appearance
+        painted = yield from appearance_progress(steps, "Painting hair and skin", left)
+        return painted or state.appearance
 
     def _hair(self, state: HeadState, wishes: tuple[Wish, ...]):
         """Hair after the wishes, and whether its shape is another."""
@@ -229,7 +215,7 @@ class HeadEditor:
             elif wish.kind == "gender":
                 gender = float(wish.value == "woman")
             elif wish.kind == "beard":
-                beard = "" if wish.value == "none" else wish.value
+                beard = wish.value
             elif wish.kind == "skin":
                 darkness += 0.14 if wish.value == "dark" else -0.12
         return replace(

@@ -20,7 +20,7 @@ class Wish:
             ``"eyes"``, ``"freckles"``, ``"face"`` or ``"skin"``.
         value: of ``HAIR_COLOURS``, ``HAIR_STYLES``, ``BEARDS``, ``EYE_COLOURS``; ``"baby"``,
             ``"child"``, ``"younger"``, ``"older"``; ``"man"``, ``"woman"``; ``"thin"``,
-            ``"round"``; ``"dark"``, ``"pale"``; ``"none"``; ``"yes"``.
+            ``"round"``; ``"dark"``, ``"pale"``; ``"yes"``.
     """
 
     kind: str
