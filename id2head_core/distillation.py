@@ -4,8 +4,8 @@
 wraps ``geometry.fit`` and ``appearance.fit`` so that the pipeline only passes results on.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,12 +138,27 @@ class Distillation:
         return painted or appearance
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: threads cost more than they help with networks and images this small.
+
+    On two AVX2 cores a step takes 0.37 s instead of 0.68 s, and rounding no longer depends on how
+    the work happened to be divided: one seed repeats exactly.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def geometry_progress(
     steps: Generator[GeometryStep, None, None], message: str, left: Left
 ) -> Generator[Progress, None, GeometryResult | None]:
     """The steps of ``fit_geometry`` as progress events; returns its newest result."""
     result = None
-    with closing(steps):
+    with one_thread(), closing(steps):
         for step in steps:
             result = step.result or result
             yield Progress(
@@ -157,7 +172,7 @@ def appearance_progress(
 ) -> Generator[Progress, None, HeadAppearance | None]:
     """The steps of ``fit_appearance`` as progress events; returns its newest materials."""
     appearance = None
-    with closing(steps):
+    with one_thread(), closing(steps):
         for step in steps:
             appearance = step.appearance or appearance
             yield Progress("appearance", step.step, step.total, message, left(), step.image)

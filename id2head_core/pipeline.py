@@ -7,6 +7,7 @@ events.
 import logging
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from .appearance.photo_projection import luma, to_srgb
 from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
-from .distillation import Distillation
+from .distillation import Distillation, one_thread
 from .editing.edit import HeadEditor
 from .editing.head_state import HeadState
 from .editing.wishes import WishReader
@@ -388,16 +389,17 @@ class HeadPipeline:
             steps=steps,
             generator=torch.Generator().manual_seed(seed),
         )
-        for step, gain in run:
-            if step % PREVIEW_EVERY and step < steps:
-                continue
-            albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
-            materials = {**head.appearance.materials, "skin": replace(skin, albedo=albedo)}
-            head = replace(head, appearance=HeadAppearance(materials))
-            if step < steps:
-                left = clock.left("appearance")
-                message = "Matching the identity"
-                yield Progress("appearance", step, steps, message, left, self._preview(head))
+        with one_thread(), closing(run):
+            for step, gain in run:
+                if step % PREVIEW_EVERY and step < steps:
+                    continue
+                albedo = np.clip(skin.albedo * gain[..., None], 0, 1).astype(np.float32)
+                materials = {**head.appearance.materials, "skin": replace(skin, albedo=albedo)}
+                head = replace(head, appearance=HeadAppearance(materials))
+                if step < steps:
+                    left = clock.left("appearance")
+                    message = "Matching the identity"
+                    yield Progress("appearance", step, steps, message, left, self._preview(head))
         return head
 
     def _embedding(self, identity: Identity) -> torch.Tensor:
