@@ -10,7 +10,7 @@ export function mountRunStatus({ element, props, watch }) {
   const stages = find("stages"), bar = find("bar"), fill = bar.firstElementChild;
   const message = find("message"), left = find("left"), strip = find("strip"), error = find("error");
   for (const { name, title } of props.stages) stages.append(make("li", { "data-stage": name }, title));
-  let run = null, deadline = null, newest = "";
+  let run = null, stopped = null, deadline = null, newest = "";
 
   const paintLeft = () => {
     if (deadline === null) { left.textContent = ""; return; }
@@ -21,6 +21,8 @@ export function mountRunStatus({ element, props, watch }) {
 
   const paint = () => {
     const value = props.value ?? { state: "idle" };
+    if (value.run && value.run === stopped) return; // was under way when the visitor cancelled
+    if (!value.run && run) stopped = run;
     root.dataset.state = value.state;
     setField("running", value.state === "running" || value.state === "waiting");
     if (value.run !== run) { run = value.run; newest = ""; strip.replaceChildren(); }
