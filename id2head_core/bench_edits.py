@@ -1,8 +1,8 @@
-"""Ten text edits of every head: ``python -m id2head_core.bench_edits OUT HEAD.npz [HEAD.npz ...]``.
+"""Ten text edits of finished heads: ``python -m id2head_core.bench_edits OUT HEAD.npz ...``.
 
-``HEAD.npz`` lies beside a finished ``head.glb``. For each head, ``OUT`` receives a sheet (before and
-after, shaded and normals, four views) and the pictures for a recogniser of one's own; one table of
-all heads is printed at the end.
+``HEAD.npz`` lies beside a ``head.glb``. For each head, ``OUT`` receives a sheet (before and after,
+shaded and normals, four views) and the pictures for a recogniser of one's own; one table of all
+heads is printed at the end.
 """
 
 import argparse

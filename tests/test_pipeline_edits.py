@@ -18,7 +18,10 @@ def finished(tmp_path_factory, tiny_prior_folder):
     """A short run, guided by an untrained prior: pipeline, head and its folder."""
     pipeline = HeadPipeline(
         full(
-            base=str(tiny_prior_folder), geometry_steps=3, appearance_steps=3, refine_steps=0,
+            base=str(tiny_prior_folder),
+            geometry_steps=3,
+            appearance_steps=3,
+            refine_steps=0,
             texture_size=256,
         )  # fmt: skip
     )

@@ -18,8 +18,11 @@ TEMPLATE_STYLES = {
 }  # fmt: skip
 """Template style that each word starts from (names are compared without case)."""
 
-BUZZ = 0.0032
+BUZZ = 0.003
 """Thickness of a buzz cut, metres."""
+
+OWN_HAIRLINE = 0.5
+"""Share of a buzz cut's area that must have had hair for the old hairline to be the new one."""
 
 BABY_SHARE, BABY_MOST = 0.35, 0.006
 """Share of the thickness that a baby keeps, and the most of it, metres."""
@@ -68,8 +71,17 @@ def restyled(template: HairTemplate, hair: HairFit | None, style: str) -> HairFi
     index = lower.index(TEMPLATE_STYLES[style])
     thickness = template.thickness[index].astype(np.float32).copy()
     if style == "buzzcut":
-        thickness = np.where(thickness > 0, np.minimum(thickness, BUZZ), thickness)
+        thickness = _buzzed(thickness, hair)
     return HairFit(template.styles[index], thickness.astype(np.float32), colour)
+
+
+def _buzzed(style: np.ndarray, hair: HairFit | None) -> np.ndarray:
+    """Cropped hair ``[P]`` that grows where the head's own hair did."""
+    grows = style > 0
+    cropped = np.where(grows, np.minimum(style, BUZZ), style)
+    if hair is None or (hair.thickness[grows] > 0).mean() < OWN_HAIRLINE:
+        return cropped
+    return np.where(hair.thickness > 0, cropped, np.minimum(cropped, hair.thickness))
 
 
 def baby_hair(hair: HairFit | None) -> HairFit | None:

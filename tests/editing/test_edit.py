@@ -82,6 +82,19 @@ def test_buzzcut_loses_four_fifths_of_the_volume_and_keeps_the_colour(editor, he
     np.testing.assert_array_equal(started.state.hair.colour, head.hair.colour)
 
 
+def test_buzzcut_keeps_a_receding_hairline_and_covers_a_bald_head(editor, head):
+    receding = head.hair.thickness.copy()
+    bare = np.flatnonzero(receding > 0)[::5]
+    receding[bare] = -0.01
+    cropped, covered = (
+        start(editor, replace(head, hair=replace(head.hair, thickness=thickness)),
+              ("style", "buzzcut")).state.hair.thickness
+        for thickness in (receding, np.full_like(receding, -0.01))
+    )  # fmt: skip
+    assert (cropped[bare] < 0).all() and (cropped > 0).any()
+    assert (covered > 0).sum() > (cropped > 0).sum()
+
+
 def test_bald_leaves_no_hair_and_plain_skin_on_the_scalp(editor, head, template):
     covered = start(editor, head, ("colour", "black")).state  # paints the scalp
     bald = start(editor, covered, ("style", "bald")).state
