@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from .api import add_api
-from .edit_panel import AFTER, BEFORE, EditPanel
-from .edits import run_edit, show_version, undo
+from .edit_panel import EditPanel
+from .edits import run_edit, undo
 from .examples import example_buttons, example_head, example_heads
 from .expression_panel import ExpressionPanel
 from .generate import Studio, Update, run_head
@@ -112,7 +112,7 @@ LONG = {
 
 
 def _wire_runs(page: _Page, studio: Studio) -> tuple:
-    """Generate, edit, undo and compare; returns the two events that can be cancelled."""
+    """Generate, edit and undo; returns the two events that can be cancelled."""
     edit = page.edit
 
     def follow(updates: Iterator[Update], session: str) -> Iterator[tuple]:
@@ -134,11 +134,6 @@ def _wire_runs(page: _Page, studio: Studio) -> tuple:
         status = {"state": "idle", "message": "Undone."} if shown else gone
         return _idle(studio, request.session_hash, status, head=shown)
 
-    def compare(label: str, request: gr.Request) -> tuple:
-        back = 1 if label == BEFORE else 0
-        head = show_version(studio, request.session_hash, back)
-        return head or gr.skip(), gr.Button(AFTER if back else BEFORE)
-
     def cancelled(request: gr.Request) -> tuple:
         return _idle(studio, request.session_hash, {"state": "idle", "message": "Stopped."})
 
@@ -149,7 +144,6 @@ def _wire_runs(page: _Page, studio: Studio) -> tuple:
         change, change_inputs, page.outputs, trigger_mode="once", **LONG,
     )  # fmt: skip
     edit.undo.click(go_back, None, page.outputs, **QUICK)
-    edit.compare.click(compare, edit.compare, [page.viewer, edit.compare], **QUICK)
     page.stop.click(cancelled, None, page.outputs, cancels=[run, changing], **QUICK)
     return run, changing
 

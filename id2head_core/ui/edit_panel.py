@@ -17,9 +17,6 @@ SUGGESTIONS = (
 TARGETS = (("Shape", "geometry"), ("Texture", "texture"), ("Both", "both"))
 """Label and value of what an edit may change."""
 
-BEFORE, AFTER = "Show before", "Show after"
-"""Labels of the button that shows the version before the newest, and the newest again."""
-
 HEADING = """<h2>Change it with words</h2>"""
 
 
@@ -32,7 +29,6 @@ class EditPanel:
     target: gr.Radio
     apply: gr.Button
     undo: gr.Button
-    compare: gr.Button
     history: gr.HTML
 
     @classmethod
@@ -59,20 +55,19 @@ class EditPanel:
             )
             with gr.Row(elem_id="edit-buttons"):
                 apply = gr.Button("Apply", variant="primary", elem_id="edit-apply", min_width=0)
-                compare = gr.Button(BEFORE, elem_id="edit-compare", min_width=0, visible=False)
                 undo = gr.Button("Undo", elem_id="edit-undo", min_width=0, visible=False)
             history = gr.HTML("", padding=False, elem_id="edit-history")
-        return cls(box, text, target, apply, undo, compare, history)
+        return cls(box, text, target, apply, undo, history)
 
     @property
     def outputs(self) -> list:
         """Components of ``state`` and ``unchanged``."""
-        return [self.box, self.apply, self.undo, self.compare, self.history]
+        return [self.box, self.apply, self.undo, self.history]
 
     @staticmethod
     def unchanged() -> tuple:
         """Values for ``outputs`` that change nothing."""
-        return (gr.skip(),) * 5
+        return (gr.skip(),) * 4
 
     @staticmethod
     def state(visitor: Visitor, can_edit: bool, *, busy: bool = False) -> tuple:
@@ -84,7 +79,6 @@ class EditPanel:
             gr.Column(visible=editable),
             gr.Button(interactive=not busy),
             gr.Button(visible=several, interactive=not busy),
-            gr.Button(BEFORE, visible=several, interactive=not busy),
             _history([version.label for version in versions]) if several else "",
         )
 

@@ -44,21 +44,13 @@ def run_edit(
     yield from follow_run(studio, session, visitor, key, start, finish, text)
 
 
-def show_version(studio: Studio, session: str, back: int = 0) -> Path | None:
-    """Show the visitor's newest head, or the one so many versions before; None if it is gone."""
-    versions = studio.files.visitor(session).versions
-    if len(versions) <= back or not versions[-1 - back].glb.is_file():
-        return None
-    head = versions[-1 - back]
-    return studio.files.publish_head(session, head.glb, head.sheet)
-
-
 def undo(studio: Studio, session: str) -> Path | None:
     """Go back by one version, to exactly its files; None if there is none."""
-    shown = show_version(studio, session, back=1)
-    if shown is not None:
-        studio.files.visitor(session).versions.pop()
-    return shown
+    versions = studio.files.visitor(session).versions
+    if len(versions) < 2 or not versions[-2].glb.is_file():
+        return None
+    versions.pop()
+    return studio.files.publish_head(session, versions[-1].glb, versions[-1].sheet)
 
 
 def _check_edit(base: StoredHead | None, text: str, target: str, strength: float) -> None:

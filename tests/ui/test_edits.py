@@ -2,7 +2,7 @@
 
 import pytest
 
-from id2head_core.ui.edits import LONGEST_HISTORY, run_edit, show_version, undo
+from id2head_core.ui.edits import LONGEST_HISTORY, run_edit, undo
 from id2head_core.ui.generate import AGAIN, run_head
 from tests.ui.studio import EditingPipeline, ScriptedPipeline, head, held_photo, studio_of
 
@@ -41,14 +41,6 @@ def test_undo_gives_the_earlier_files_again(studio):
     assert undo(studio, "visitor").read_bytes() == before[0]
     assert visitor.versions == [first] and first.state.read_bytes() == before[1]
     assert undo(studio, "visitor") is None and visitor.versions == [first]
-
-
-def test_before_and_after_change_no_history(studio):
-    edit(studio, "older")
-    before, after = (show_version(studio, "visitor", back).read_bytes() for back in (1, 0))
-    assert before == b"made" and after == b"state of made older both 1.0"
-    assert len(studio.files.visitor("visitor").versions) == 2
-    assert show_version(studio, "visitor", 2) is None
 
 
 def test_same_edit_of_the_same_head_is_there_at_once(studio):
