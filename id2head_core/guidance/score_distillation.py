@@ -102,8 +102,7 @@ def _guided(
         return prior.guided(domain, noisy, timestep, conditions, guidance_scale)
     if against is None:
         against = prior.unconditional(conditions)
-    with_text = prior.predict(domain, noisy, timestep, conditions)
-    without = prior.predict(domain, noisy, timestep, against)
+    with_text, without = prior.predict_pair(domain, noisy, timestep, conditions, against)
     guided = without + guidance_scale * (with_text - without)
     if rescale == 0:
         return guided

@@ -37,11 +37,15 @@ class StubPrior:
     def predict(self, domain, noisy_latents, timestep, conditions):
         return torch.tanh(noisy_latents) * (0.7 if conditions.guided else 0.4)
 
+    def predict_pair(self, domain, noisy_latents, timestep, conditions, against):
+        both = (conditions, against)
+        return tuple(self.predict(domain, noisy_latents, timestep, one) for one in both)
+
     def guided(self, domain, noisy_latents, timestep, conditions, guidance_scale):
         if guidance_scale == 1:
             return self.predict(domain, noisy_latents, timestep, conditions)
-        with_text = self.predict(domain, noisy_latents, timestep, conditions)
-        without = self.predict(domain, noisy_latents, timestep, self.unconditional(conditions))
+        against = self.unconditional(conditions)
+        with_text, without = self.predict_pair(domain, noisy_latents, timestep, conditions, against)
         return without + guidance_scale * (with_text - without)
 
 
