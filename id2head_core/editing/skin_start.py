@@ -33,7 +33,7 @@ NAPE = (-0.10, -0.07)
 TONE = {"dark": 0.6, "pale": 1.45}
 """Factor on the skin's albedo."""
 
-STUBBLE, BEARD = 0.35, 0.85
+STUBBLE, BEARD = 0.35, 0.92
 """How far a beard covers the skin."""
 
 FRECKLES, FRECKLE_SIZE = 420, (0.010, 0.024)
@@ -116,7 +116,10 @@ def bearded(
     nostrils = 1 - smoothstep(nose - 0.25, nose - 0.1, y - np.clip(x - 0.3, 0, 0.5))
     top = mouth + 0.2 + 0.9 * np.clip(x - 0.45, 0, 1) ** 1.2  # falls below the cheek
     area = (1 - smoothstep(top - 0.12, top + 0.3, y)) * smoothstep(chin - 0.55, chin - 0.25, y)
-    area = area * smoothstep(-0.9, -0.5, regions.z + 0.2) * nostrils
+    back = 0.35 * smoothstep(chin + 0.15, mouth + 0.3, y)  # up to the ear, not along the throat
+    area = area * smoothstep(-0.9, -0.45, regions.z + 0.2 + back) * nostrils
+    below = 1 - smoothstep(chin - 0.1, chin + 0.15, y)  # the throat lies behind the chin
+    area = area * (1 - below * (1 - smoothstep(-0.55, -0.25, regions.z - regions.chin[2])))
     if beard == "moustache":
         area = area * (1 - smoothstep(0.4, 0.55, x)) * smoothstep(mouth - 0.02, mouth + 0.05, y)
     area = area * (1 - smoothstep(0.2, 0.7, regions.lips)) * (1 - regions.ears)
@@ -126,7 +129,7 @@ def bearded(
     hairs = hairs / (hairs.std() + 1e-6)
     cover = strength * (STUBBLE if beard == "stubble" else BEARD)
     rim = np.clip(area + 0.35 * (hairs * area * (1 - area) * 4), 0, 1)  # single hairs at the edge
-    cover = np.clip(rim * cover * (1 + 0.22 * hairs), 0, 1)[..., None]
+    cover = np.clip(rim * cover * (1 + 0.15 * hairs), 0, 1)[..., None]
     strands = np.clip(colour * (1 + 0.3 * hairs[..., None]), 0.003, 0.6)
     return (skin * (1 - cover) + strands * cover).astype(np.float32)
 

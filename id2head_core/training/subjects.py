@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..appearance.face_regions import FaceRegions, smoothstep
+from ..appearance.face_regions import FaceRegions
 from ..appearance.uv_atlas import UVAtlas
+from ..editing.skin_start import bearded
 from ..prompts import (
     DYES,
     HAIR_COLOURS,
@@ -107,7 +108,8 @@ class SubjectMaker:
         if gender == "man" and age > 20:
             beard = str(generator.choice(["", "stubble", "beard", "moustache"],
                                          p=[0.5, 0.2, 0.22, 0.08]))  # fmt: skip
-        skin = self._bearded(skin, beard, hair.colour, generator)
+        if beard:
+            skin = bearded(self.regions, skin, beard, 0.8 * np.minimum(hair.colour, 0.4))
         looks = replace(looks, age=age, gender=gender, ancestry=ancestry, beard=beard)
         brows = _shade_of(hair.colour, looks.colour)
         return self._subject("painted", looks, neutral, skin, eyes, hair, brows, None, generator)
@@ -195,25 +197,6 @@ class SubjectMaker:
             thickness[has] *= generator.uniform(0.75, 1.45)
         style = self.hair_template.styles[index]
         return HairFit(style, thickness, colour_array), Looks(style=word, colour=colour)
-
-    def _bearded(self, skin, beard, colour, generator) -> np.ndarray:
-        """Paint beard, stubble or moustache into a skin texture."""
-        if not beard:
-            return skin
-        x, y = np.abs(self.regions.x), self.regions.y
-        nose, mouth, chin = (p[1] for p in (self.regions.nose_tip, self.regions.mouth,
-                                            self.regions.chin))  # fmt: skip
-        below_nose = 1 - smoothstep(nose - 0.25, nose - 0.12, y)
-        top = np.maximum(nose - 0.2, mouth + 0.1 + 0.55 * np.clip(x - 0.35, 0, 1))
-        jaw = (1 - smoothstep(top, top + 0.15, y)) * smoothstep(chin - 0.55, chin - 0.25, y)
-        jaw = jaw * smoothstep(-0.3, 0.1, self.regions.z + 0.9) * below_nose
-        if beard == "moustache":
-            jaw = jaw * (1 - smoothstep(0.4, 0.55, x)) * smoothstep(mouth - 0.02, mouth + 0.05, y)
-        jaw = jaw * (1 - smoothstep(0.2, 0.7, self.regions.lips)) * (1 - self.regions.ears)
-        grain = generator.random(jaw.shape).astype(np.float32)
-        strength = 0.35 if beard == "stubble" else 0.88
-        cover = np.clip(jaw * strength * (0.75 + 0.5 * grain), 0, 1)[..., None]
-        return (skin * (1 - cover) + cover * np.minimum(colour, 0.4) * 0.8).astype(np.float32)
 
     def _bare_colour(self, skin: np.ndarray) -> np.ndarray:
         """Median colour of the face ``[3]``."""

@@ -10,10 +10,11 @@ from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.camera import orbit_camera
 from id2head_core.editing.edit import HeadEditor
 from id2head_core.editing.head_state import HeadState
+from id2head_core.editing.skin_start import bearded
 from id2head_core.editing.wish_list import Wish
 from id2head_core.errors import EditError
 from id2head_core.geometry.head_geometry import build_geometry
-from id2head_core.prompts import hair_colour
+from id2head_core.prompts import BEARDS, hair_colour
 from id2head_core.structures import HairFit, HeadFit
 from id2head_core.template.hair import HairTemplate
 from id2head_core.template.head_template import HeadTemplate
@@ -145,6 +146,19 @@ def test_beard_darkens_the_lower_face_only(editor, head, beard):
     above = regions.y > 0.0  # at the eyes
     assert np.abs(change[above]).max() < 1e-5
     assert change.min() < (-0.02 if beard == "stubble" else -0.1)
+
+
+def test_a_moustache_is_narrow_and_stubble_is_thin(editor):
+    regions, black = editor.builder.regions, np.full(3, 0.01, np.float32)
+    skin, areas, widths, covers = np.full((*regions.face.shape, 3), 0.5, np.float32), {}, {}, {}
+    for beard in BEARDS:
+        cover = (skin - bearded(regions, skin, beard, black))[..., 0]
+        areas[beard] = float((cover > 0.03).mean())
+        widths[beard] = float(np.abs(regions.x[cover > 0.03]).max())
+        covers[beard] = float(cover.max())
+    assert areas["moustache"] < 0.5 * areas["beard"]
+    assert widths["moustache"] < 0.6 < 0.9 < widths["beard"]
+    assert 0.1 < covers["stubble"] < 0.3 < covers["beard"]
 
 
 def test_freckles_are_small_darker_spots_on_the_cheeks(editor, head):
