@@ -23,11 +23,14 @@ import logging
 import shutil
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..errors import OptionError
 from ..guidance.diffusion_prior import DOMAINS, Conditions, DiffusionPrior
@@ -230,6 +233,9 @@ class Run:
         self.ema = EMAModel(trained, decay=config.ema_decay, use_ema_warmup=True, inv_gamma=10.0,
                             power=0.75)  # fmt: skip
         self.ema.to(device)
+        # The CPU's fused attention is slow backwards: plain products make a step a fifth faster.
+        plain = partial(sdpa_kernel, SDPBackend.MATH)
+        self.attention = plain if device.type == "cpu" else nullcontext
         self.step, self.best, self.seconds, self.stopped = 0, float("inf"), 0.0, False
         self.generator = torch.Generator()
         self._seed_generator()
@@ -327,7 +333,7 @@ class Run:
             group["lr"] = rate / (1 + step / config.decay_steps) ** 0.5
         flip = torch.rand(len(batch["camera"]), generator=self.generator) < 0.5
         batch = mirrored(batch, flip.to(batch["camera"].device))
-        with self.accelerator.autocast():
+        with self.attention(), self.accelerator.autocast():
             losses = self.wrapped(batch, self.generator)
         self.accelerator.backward(sum(losses.values()))
         self.accelerator.clip_grad_norm_(self.trained, 1.0)
