@@ -3,7 +3,7 @@
 Prints medians of several warm runs, the spread between the quartiles, and what a slow twin takes.
 Groups: ``render`` and ``geometry`` on a synthetic bust, ``guidance`` (one step of score
 distillation by parts) on the mean head, ``pipeline`` on an example photo, ``queue`` eight visitors
-of the app at once.
+of the app at once, ``page`` the app in a browser.
 """
 
 import argparse
@@ -209,6 +209,13 @@ def bench_visitors() -> None:
     bench_queue(_say)
 
 
+def bench_browser() -> None:
+    """The page in a browser: weight, waits, frames."""
+    from .bench_page import bench_page
+
+    bench_page(_say)
+
+
 def synthetic_head() -> tuple[HeadGeometry, HeadAppearance]:
     """A lumpy ball of about 24,000 triangles with a 1024² texture and glossy eyes."""
     skin = _sphere(DETAIL)
@@ -282,6 +289,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "guidance": bench_guidance,
     "pipeline": bench_pipeline,
     "queue": bench_visitors,
+    "page": bench_browser,
 }
 """Benchmarks by name."""
 

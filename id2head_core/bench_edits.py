@@ -148,7 +148,8 @@ class EditBench:
             found["moved_mm"] = 1000 * float(np.median(np.linalg.norm(moved[still], axis=1)))
         if "buzzcut" in text and state.hair is not None:
             volumes = [np.maximum(one.hair.thickness, 0).sum() for one in (state, after)]
-            found["volume"] = float(volumes[1] / max(volumes[0], 1e-9))
+            if volumes[0] > 0:
+                found["volume"] = float(volumes[1] / volumes[0])
         if text in AXES:
             name, sign = AXES[text]
             axis = self.axes[name]

@@ -43,7 +43,7 @@ def bench_queue(
     """
     with tempfile.TemporaryDirectory(prefix="id2head-bench-") as folder:
         photos = _photos(Path(folder))
-        with _app(script, Path(folder)) as address:
+        with running_app(script, Path(folder)) as address:
             finished, failures, pages = _visit_together(address, photos, Path(folder))
     if failures:
         say(f"{len(failures)} of {VISITORS} visitors got no head: {failures[0]}")
@@ -100,7 +100,7 @@ def _photos(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _app(script: tuple[str, ...], folder: Path) -> Iterator[str]:
+def running_app(script: tuple[str, ...], folder: Path) -> Iterator[str]:
     """Run the app until the block ends; gives its address once the models are loaded."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

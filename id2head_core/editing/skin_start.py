@@ -36,6 +36,12 @@ TONE = {"dark": 0.6, "pale": 1.45}
 STUBBLE, BEARD = 0.35, 0.92
 """How far a beard covers the skin."""
 
+SHAVED = 0.8
+"""Share of plain skin where a beard or its shadow was, on heads that have none any more."""
+
+LIPS = {"woman": (1.0, 0.8, 0.86), "man": (0.95, 1.08, 1.05)}
+"""Factors on the lips' red, green and blue."""
+
 FRECKLES, FRECKLE_SIZE = 420, (0.010, 0.024)
 """Number of freckles, and their radii in inter-ocular units."""
 
@@ -48,6 +54,11 @@ def changed_skin(
     for wish in wishes:
         if wish.kind in ("age", "gender"):
             skin = _stock_ratio(builder, state, skin, wish, strength)
+        if wish == Wish("gender", "woman") or wish.value in ("baby", "child"):
+            skin = shaved(builder, state, skin)
+        if wish.kind == "gender":
+            tint = np.float32(LIPS[wish.value]) ** strength
+            skin = skin * (1 + (tint - 1) * np.clip(builder.regions.lips, 0, 1)[..., None])
         if wish.kind == "age" and wish.value in SMOOTH:
             skin = _smoothed(builder.regions, skin, SMOOTH[wish.value] * strength)
         elif wish.kind == "beard":
@@ -77,6 +88,7 @@ def repainted_scalp(
     if (hair.thickness > 0).any():
         covered = scalp_coverage(hair_template, hair, neutral)
         covered = covered * smoothstep(*NAPE, neutral[:, 1])  # long hair hangs free of the neck
+        covered = covered * (1 - builder.template.regions["ears"])
         skin = paint_scalp(skin, covered, hair.colour, regions)
     return skin.astype(np.float32)
 
@@ -111,6 +123,20 @@ def bearded(
         colour: linear RGB ``[3]``.
         strength: of the cover.
     """
+    area = beard_area(regions, beard)
+    generator = np.random.default_rng(5)
+    fine = generator.standard_normal(area.shape).astype(np.float32)
+    hairs = cv2.GaussianBlur(fine, (0, 0), sigmaX=0.7, sigmaY=2.2 if beard != "stubble" else 0.8)
+    hairs = hairs / (hairs.std() + 1e-6)
+    cover = strength * (STUBBLE if beard == "stubble" else BEARD)
+    rim = np.clip(area + 0.35 * (hairs * area * (1 - area) * 4), 0, 1)  # single hairs at the edge
+    cover = np.clip(rim * cover * (1 + 0.15 * hairs), 0, 1)[..., None]
+    strands = np.clip(colour * (1 + 0.3 * hairs[..., None]), 0.003, 0.6)
+    return (skin * (1 - cover) + strands * cover).astype(np.float32)
+
+
+def beard_area(regions: FaceRegions, beard: str = "beard") -> np.ndarray:
+    """Where a beard, stubble or a moustache grows, ``[S, S]`` in [0, 1]."""
     x, y = np.abs(regions.x), regions.y
     nose, mouth, chin = regions.nose_tip[1], regions.mouth[1], regions.chin[1]
     nostrils = 1 - smoothstep(nose - 0.25, nose - 0.1, y - np.clip(x - 0.3, 0, 0.5))
@@ -122,16 +148,13 @@ def bearded(
     area = area * (1 - below * (1 - smoothstep(-0.55, -0.25, regions.z - regions.chin[2])))
     if beard == "moustache":
         area = area * (1 - smoothstep(0.4, 0.55, x)) * smoothstep(mouth - 0.02, mouth + 0.05, y)
-    area = area * (1 - smoothstep(0.2, 0.7, regions.lips)) * (1 - regions.ears)
-    generator = np.random.default_rng(5)
-    fine = generator.standard_normal(area.shape).astype(np.float32)
-    hairs = cv2.GaussianBlur(fine, (0, 0), sigmaX=0.7, sigmaY=2.2 if beard != "stubble" else 0.8)
-    hairs = hairs / (hairs.std() + 1e-6)
-    cover = strength * (STUBBLE if beard == "stubble" else BEARD)
-    rim = np.clip(area + 0.35 * (hairs * area * (1 - area) * 4), 0, 1)  # single hairs at the edge
-    cover = np.clip(rim * cover * (1 + 0.15 * hairs), 0, 1)[..., None]
-    strands = np.clip(colour * (1 + 0.3 * hairs[..., None]), 0.003, 0.6)
-    return (skin * (1 - cover) + strands * cover).astype(np.float32)
+    return area * (1 - smoothstep(0.2, 0.7, regions.lips)) * (1 - regions.ears)
+
+
+def shaved(builder: AppearanceBuilder, state: HeadState, skin: np.ndarray) -> np.ndarray:
+    """Skin without beard, stubble or their shadow."""
+    share = SHAVED * beard_area(builder.regions)[..., None]
+    return skin * (1 - share) + bare_skin(builder, replace(state, gender=1.0), skin) * share
 
 
 def beard_colour(state: HeadState) -> np.ndarray:

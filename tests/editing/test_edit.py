@@ -10,7 +10,7 @@ from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.camera import orbit_camera
 from id2head_core.editing.edit import HeadEditor
 from id2head_core.editing.head_state import HeadState
-from id2head_core.editing.skin_start import bearded
+from id2head_core.editing.skin_start import beard_area, bearded
 from id2head_core.editing.wish_list import Wish
 from id2head_core.errors import EditError
 from id2head_core.geometry.head_geometry import build_geometry
@@ -159,6 +159,15 @@ def test_a_moustache_is_narrow_and_stubble_is_thin(editor):
     assert areas["moustache"] < 0.5 * areas["beard"]
     assert widths["moustache"] < 0.6 < 0.9 < widths["beard"]
     assert 0.1 < covers["stubble"] < 0.3 < covers["beard"]
+
+
+def test_a_woman_and_a_baby_have_no_beard(editor, head):
+    own = start(editor, head, ("beard", "beard")).state
+    chin = beard_area(editor.builder.regions) > 0.95
+    before = np.median(luminance(own.appearance.materials["skin"].albedo)[chin])
+    for wish in (("gender", "woman"), ("age", "baby")):
+        skin = start(editor, own, wish).state.appearance.materials["skin"].albedo
+        assert np.median(luminance(skin)[chin]) > 2 * before
 
 
 def test_freckles_are_small_darker_spots_on_the_cheeks(editor, head):
