@@ -177,7 +177,8 @@ class HeadPipeline:
         if self.config.appearance_steps:
             head = yield from self._paint(identity, head, generator, clock)
         if self.config.refine_steps:
-            head = yield from self._refine(identity, head, seed, clock)
+            embedding, left = self._embedding(identity).numpy(), partial(clock.left, "appearance")
+            head = yield from self._refine(embedding, head, self.config.refine_steps, seed, left)
         clock.done("appearance")
         asset = self._write(identity, head, output_dir / "head.glb", seed, clock)
         self._state(identity, head).save(output_dir / STATE_NAME)
@@ -235,6 +236,11 @@ class HeadPipeline:
             )
             edited = replace(edited, appearance=appearance)
             head = replace(head, appearance=appearance)
+        if started.identity_steps:
+            head = yield from self._refine(
+                edited.embedding, head, started.identity_steps, seed, left
+            )
+            edited = replace(edited, appearance=head.appearance)
         asset = self._write_edited(edited, head, output_dir / "head.glb", seed)
         edited.save(output_dir / STATE_NAME)
         yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
@@ -373,16 +379,15 @@ class HeadPipeline:
         return replace(head, appearance=appearance)
 
     def _refine(
-        self, identity: Identity, head: "_Head", seed: int, clock: "_Clock"
+        self, embedding: np.ndarray, head: "_Head", steps: int, seed: int, left
     ) -> Generator[Progress, None, "_Head"]:
         """ArcFace refinement of the skin's luminance."""
-        steps = self.config.refine_steps
         skin = head.appearance.materials["skin"]
         run = refine_identity(
             head.geometry,
             head.appearance,
             self.fitter.keypoints(head.fit.neutral),
-            self._embedding(identity).numpy(),
+            embedding,
             self.arcface,
             self.renderer,
             self.appearance.refinable(),
@@ -397,9 +402,8 @@ class HeadPipeline:
                 materials = {**head.appearance.materials, "skin": replace(skin, albedo=albedo)}
                 head = replace(head, appearance=HeadAppearance(materials))
                 if step < steps:
-                    left = clock.left("appearance")
                     message = "Matching the identity"
-                    yield Progress("appearance", step, steps, message, left, self._preview(head))
+                    yield Progress("appearance", step, steps, message, left(), self._preview(head))
         return head
 
     def _embedding(self, identity: Identity) -> torch.Tensor:

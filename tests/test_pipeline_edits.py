@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from id2head_core import weights
+from id2head_core.camera import orbit_camera
 from id2head_core.config import full, preview
+from id2head_core.editing import edit as edit_module
 from id2head_core.editing.head_state import HeadState
 from id2head_core.errors import EditError, OptionError
 from id2head_core.expressions import EXPRESSIONS
@@ -61,6 +64,29 @@ def test_texture_edits_leave_the_geometry_and_the_other_way_round(finished, tmp_
         )
     moved = np.abs(shape.geometry.parts[0].vertices - head.geometry.parts[0].vertices)
     assert moved.max() > 1e-3
+
+
+def test_the_face_is_pulled_back_to_the_person_after_edits_that_change_it(
+    finished, tmp_path, monkeypatch
+):
+    pipeline, _, folder = finished
+    embedding = HeadState.load(folder / "head.npz").embedding
+
+    def similarity():
+        asset = edited(finished, tmp_path, "as a baby")[-1].asset
+        camera = orbit_camera(0.0, distance=1.4, fov_y=13.0)
+        state = HeadState.load(tmp_path / "head.npz")
+        points = camera.pixels(pipeline.fitter.keypoints(state.fit.neutral), 320, 320)[:, :2]
+        view = pipeline.renderer.render(asset.geometry, asset.appearance, camera, (320, 320))
+        image = torch.from_numpy(view.shaded).permute(2, 0, 1)[None].float()
+        keypoints = torch.from_numpy(points.astype(np.float32) - 0.5)[None]
+        with torch.no_grad():
+            face = pipeline.arcface.embed(pipeline.arcface.align(image, keypoints))[0]
+        return float(face.numpy() @ embedding)
+
+    kept = similarity()
+    monkeypatch.setattr(edit_module, "IDENTITY_STEPS", {})
+    assert kept > similarity() + 0.05
 
 
 def test_unknown_wishes_and_missing_heads_are_refused(finished, tmp_path):
