@@ -42,7 +42,7 @@ SHAVED = 0.8
 LIPS = {"woman": (1.0, 0.8, 0.86), "man": (0.95, 1.08, 1.05)}
 """Factors on the lips' red, green and blue."""
 
-FRECKLES, FRECKLE_SIZE = 420, (0.010, 0.024)
+FRECKLES, FRECKLE_SIZE = 380, (0.007, 0.017)
 """Number of freckles, and their radii in inter-ocular units."""
 
 
@@ -189,7 +189,7 @@ def freckled(regions: FaceRegions, skin: np.ndarray, strength: float) -> np.ndar
         window = spots[top : top + len(spot), left : left + len(spot)]
         np.maximum(window, spot, out=window)
     tint = np.float32([0.72, 0.5, 0.38])
-    return (skin * (1 - strength * 0.9 * spots[..., None] * (1 - tint))).astype(np.float32)
+    return (skin * (1 - strength * 0.75 * spots[..., None] * (1 - tint))).astype(np.float32)
 
 
 def _texel_size(regions: FaceRegions) -> float:

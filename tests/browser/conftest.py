@@ -132,7 +132,7 @@ class Visit:
         self.wait_run(until)
 
     def wait_run(self, state: str):
-        self.page.wait_for_selector(f".run[data-state={state}]", state="attached", timeout=120_000)
+        self.page.wait_for_selector(f".run[data-state={state}]", state="attached", timeout=400_000)
 
     def wait_head(self):
         self.page.wait_for_function("() => window.id2head.shownUrl", timeout=120_000)
