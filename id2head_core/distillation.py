@@ -15,6 +15,7 @@ import torch
 from .appearance.fit import AppearanceFitConfig, AppearanceStep, fit_appearance
 from .camera import orbit_camera
 from .config import PipelineConfig
+from .editing.hair_start import LIT, restyled
 from .geometry.fit import (
     GeometryFitConfig,
     GeometryResult,
@@ -27,13 +28,19 @@ from .guidance.inputs import Guidance
 from .guidance.prior_folder import load_prior, load_stable_diffusion
 from .guidance.prior_image import ControlRenderer
 from .guidance.text_encoder import MiniLMTextEncoder, TextEncoder
-from .prompts import Looks, colour_name, describe, gender_word, style_word
+from .prompts import (
+    Looks,
+    colour_name,
+    colour_of,
+    describe,
+    gender_word,
+    hair_colour,
+    style_of,
+    style_word,
+)
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
 from .template.head_template import HeadTemplate
-
-START_STYLE = "short03"
-"""Hair that a head without photo evidence starts from."""
 
 Left = Callable[[], float]
 """Seconds left, asked for each event."""
@@ -80,17 +87,22 @@ class Distillation:
             colour = "" if style == "bald" else colour_name(hair.colour)
         return Looks(identity.age, gender_word(identity.gender), style, colour)
 
-    def pure_start(self) -> tuple[HeadFit, HairFit]:
-        """The mean head with short hair, where a run without photo evidence begins."""
-        template, hair = self.template, self.hair_template
-        neutral = template.neutral(np.zeros(0, np.float32))
-        nothing = np.zeros(len(template.action_names), np.float32)
+    def pure_start(self, identity: Identity, measured: HairFit | None) -> tuple[HeadFit, HairFit]:
+        """The mean head, where a run without photo evidence begins.
+
+        Its hair is the template's of the style and colour that the prompt names; what a configured
+        prompt leaves open is what ``measured`` would be called.
+        """
+        neutral = self.template.neutral(np.zeros(0, np.float32))
+        nothing = np.zeros(len(self.template.action_names), np.float32)
         fit = HeadFit(
             orbit_camera(), 0.0, 0.0, 0.0, np.zeros(0, np.float32), nothing,
             np.zeros_like(neutral), neutral, neutral, 0.0,
         )  # fmt: skip
-        thickness = hair.thickness[hair.styles.index(START_STYLE)]
-        return fit, HairFit(START_STYLE, thickness, np.array([0.085, 0.052, 0.032], np.float32))
+        looks = self.looks(identity, measured)
+        hair = restyled(self.hair_template, None, style_of(self.config.prompt) or looks.style)
+        colour = colour_of(self.config.prompt) or looks.colour
+        return fit, replace(hair, colour=LIT * hair_colour(colour)) if colour else hair
 
     def geometry(
         self,

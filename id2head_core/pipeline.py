@@ -316,10 +316,10 @@ class HeadPipeline:
 
     def _start(self, identity: Identity) -> tuple[HeadFit, HairFit | None]:
         """Where the head begins: fitted to the photo, or the mean head in pure mode."""
-        if not self.config.photo_evidence:
-            return self.distillation.pure_start()
         fit = self.fitter(identity)
         hair = fit_hair(self.hair_template, identity, fit) if self.config.hair else None
+        if not self.config.photo_evidence:  # the fit only gave words for the hair
+            return self.distillation.pure_start(identity, hair)
         return fit, hair
 
     def _build(
@@ -337,7 +337,8 @@ class HeadPipeline:
         )  # fmt: skip
         if pure:
             appearance, seen = plain_appearance(
-                self.template, geometry, identity.age, identity.gender, self.config.texture_size
+                self.template, geometry, identity.age, identity.gender, self.config.texture_size,
+                tuple(hair.colour),
             ), None  # fmt: skip
         else:
             appearance, seen = self.appearance.project(identity, fit, geometry, hair)

@@ -4,6 +4,7 @@ A prompt names what was measured, such as ``"a middle-aged woman with long blond
 for the camera and for the expression are added by the prior (``guidance/``).
 """
 
+import re
 from dataclasses import dataclass, replace
 
 import cv2
@@ -48,6 +49,13 @@ HAIR_STYLES: dict[str, tuple[str, ...]] = {
     "braid": ("with braided {c} hair", "with a {c} braid"),
 }
 """Ways to say each style; the first is the canonical one."""
+
+STYLE_WORDS = {
+    "bald": r"\bbald\b|no hair", "buzzcut": r"buzz|cropped", "ponytail": "ponytail",
+    "braid": "braid", "afro": r"\bafro|curly", "bob": r"\bbob\b|chin-length|medium length",
+    "long": r"\blong\b", "short": r"\bshort\b",
+}  # fmt: skip
+"""Pattern that tells each style in a prompt; the first that fits counts."""
 
 BEARDS = {"beard": "and a beard", "stubble": "and stubble", "moustache": "and a moustache"}
 
@@ -157,6 +165,17 @@ def colour_name(colour: np.ndarray, *, dyes: bool = False) -> str:
     srgb = np.clip(np.asarray(colour, np.float32), 0, 1) ** (1 / 2.2)
     lab = cv2.cvtColor(np.concatenate([table, srgb.reshape(1, 1, 3)], 1), cv2.COLOR_RGB2LAB)[0]
     return names[int(np.linalg.norm(lab[:-1] - lab[-1], axis=1).argmin())]
+
+
+def style_of(prompt: str) -> str:
+    """Style that a prompt names; empty if none."""
+    return next((s for s, pattern in STYLE_WORDS.items() if re.search(pattern, prompt)), "")
+
+
+def colour_of(prompt: str) -> str:
+    """Hair colour that a prompt names by its main word; empty if none."""
+    longest_first = sorted(HAIR_COLOURS, key=len, reverse=True)
+    return next((c for c in longest_first if re.search(rf"\b{c}\b", prompt)), "")
 
 
 def hair_colour(name: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from id2head_core import distillation as distillation_module
 from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.config import PipelineConfig, full, preview, pure
-from id2head_core.distillation import START_STYLE, Distillation, prior_of
+from id2head_core.distillation import Distillation, prior_of
 from id2head_core.errors import OptionError, WeightsError
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.guidance.prior_image import ControlRenderer
@@ -99,17 +99,20 @@ def test_a_configured_prompt_takes_the_place_of_the_measured_one(distillation, m
     )
 
 
-def test_pure_runs_begin_with_the_mean_head_and_short_hair(distillation):
+def test_pure_runs_begin_with_the_mean_head_and_hair_as_the_words_say(distillation, monkeypatch):
     template, hair_template = templates()
-    fit, shell = distillation.pure_start()
+    fit, shell = distillation.pure_start(person(30, 0.5), hair("long01", "black"))
     np.testing.assert_allclose(fit.neutral, template.mean, atol=1e-3)
     np.testing.assert_array_equal(fit.vertices, fit.neutral)
     assert not fit.residual.any() and not fit.actions.any() and fit.yaw == 0
-    assert shell.style == START_STYLE
     looks = distillation.looks(person(30, 0.5), shell)
-    assert looks.style == "short" and "brown" in looks.colour
+    assert (looks.style, looks.colour) == ("long", "black")
     geometry = build_geometry(template, hair_template, fit, shell, brows=True)
     assert geometry.part("hair") is not None and geometry.part("brows") is not None
+    monkeypatch.setattr(distillation, "config", pure(prompt="a man with short hair"))
+    _, asked = distillation.pure_start(person(30, 0.5), hair("long01", "black"))
+    looks = distillation.looks(person(30, 0.5), asked)
+    assert (looks.style, looks.colour) == ("short", "black")
 
 
 def test_the_prior_is_the_folders(tiny_prior_folder, tiny_sd_folder, tmp_path):

@@ -16,9 +16,14 @@ DARKNESS = 0.36
 
 
 def plain_appearance(
-    template: HeadTemplate, geometry: HeadGeometry, age: float, gender: float, size: int
+    template: HeadTemplate,
+    geometry: HeadGeometry,
+    age: float,
+    gender: float,
+    size: int,
+    hair: tuple[float, float, float] = HAIR_BROWN,
 ) -> HeadAppearance:
-    """Stock skin and eyes, neutral brown hair.
+    """Stock skin and eyes, plain hair.
 
     Args:
         template: the head template.
@@ -26,6 +31,7 @@ def plain_appearance(
         age: years.
         gender: probability of "female" in [0, 1].
         size: side of the skin's texture.
+        hair: linear albedo of the hair.
     """
     skin = cv2.resize(
         template.stock_skin(age, gender, DARKNESS), (size, size), interpolation=cv2.INTER_AREA
@@ -34,7 +40,7 @@ def plain_appearance(
     materials = {"skin": Material(skin, roughness=SKIN_ROUGHNESS)}
     materials.update(template.stock_materials(bound))
     if geometry.part("hair") is not None:
-        materials["hair"] = Material(strand_texture(), roughness=HAIR_ROUGHNESS)
+        materials["hair"] = Material(strand_texture(colour=hair), roughness=HAIR_ROUGHNESS)
     return HeadAppearance(materials)
 
 

@@ -1,12 +1,10 @@
 """Does the text decide the hair? Colour and length of the hair in samples, as tables."""
 
-import re
-
 import numpy as np
 import torch
 
 from ..errors import OptionError
-from ..prompts import HAIR_COLOURS, Looks, describe, gender_word
+from ..prompts import Looks, colour_of, describe, gender_word, style_of
 from .prior_data import PriorDataset
 from .prior_gallery import ReportRenderer
 from .prior_probes import covered_below, eroded, hair_mask, median_lab, named_lab
@@ -18,13 +16,6 @@ COLOURS = ("black", "brown", "blonde", "red", "white", "blue")
 LENGTHS = ("bald", "short", "long")
 """Styles that are asked for."""
 
-STYLE_WORDS = {
-    "bald": r"\bbald\b|no hair", "buzzcut": r"buzz|cropped", "ponytail": "ponytail",
-    "braid": "braid", "afro": r"\bafro|curly", "bob": r"\bbob\b|chin-length|medium length",
-    "long": r"\blong\b", "short": r"\bshort\b",
-}  # fmt: skip
-"""Pattern that tells each style in a prompt; the first that fits counts."""
-
 HAIRY = ("short", "bob", "long", "ponytail", "braid")
 """Styles whose hair is large enough to measure its colour."""
 
@@ -33,17 +24,6 @@ BACK = 110.0
 
 LEAST_HAIR = 30
 """Pixels of hair below which a render is not used."""
-
-
-def style_of(prompt: str) -> str:
-    """Style that a prompt names; empty if none."""
-    return next((s for s, pattern in STYLE_WORDS.items() if re.search(pattern, prompt)), "")
-
-
-def colour_of(prompt: str) -> str:
-    """Hair colour that a prompt names by its main word; empty if none."""
-    longest_first = sorted(HAIR_COLOURS, key=len, reverse=True)
-    return next((c for c in longest_first if re.search(rf"\b{c}\b", prompt)), "")
 
 
 def hair_colour_table(sampler: Sampler, held_out: PriorDataset, heads: int) -> Table:

@@ -12,7 +12,7 @@ from id2head_core.errors import OptionError
 from id2head_core.expressions import EXPRESSIONS
 from id2head_core.guidance.diffusion_prior import DOMAINS
 from id2head_core.guidance.text_encoder import TextFeatures
-from id2head_core.prompts import HAIR_COLOURS, HAIR_STYLES, Looks, describe
+from id2head_core.prompts import HAIR_COLOURS, HAIR_STYLES, Looks, colour_of, describe, style_of
 from id2head_core.template.hair import HairTemplate
 from id2head_core.template.head_template import HeadTemplate
 from id2head_core.training import prior_report, render_dataset
@@ -27,10 +27,8 @@ from id2head_core.training.prior_gallery import (
 from id2head_core.training.prior_hair_measures import (
     COLOURS,
     HAIRY,
-    colour_of,
     hair_colour_table,
     hair_length_table,
-    style_of,
 )
 from id2head_core.training.prior_measures import (
     camera_table,
