@@ -104,6 +104,7 @@ def full(**changes) -> PipelineConfig:
 def pure(**changes) -> PipelineConfig:
     """Preset of the paper: embedding, text and score distillation only."""
     slow = PipelineConfig(
-        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200
+        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200,
+        texture_guidance_scale=1.5,  # 3 saturates skin that starts without a photo's colour
     )  # fmt: skip
     return replace(slow, **changes)
