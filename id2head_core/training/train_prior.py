@@ -245,9 +245,13 @@ class Run:
     def images(self) -> int:
         """Images seen by all processes, those of ``--init`` included."""
         seen = self.step * self.config.batch * self.accelerator.num_processes
-        if self.options.init:
-            seen += json.loads((self.options.init / "prior.json").read_text())["images_seen"]
-        return seen
+        return seen + self._before("images_seen")
+
+    def _before(self, name: str) -> int:
+        """What ``--init`` had seen or taken."""
+        if not self.options.init:
+            return 0
+        return json.loads((self.options.init / "prior.json").read_text()).get(name, 0)
 
     def _resume(self) -> None:
         """Continue from ``state/`` if there is one."""
@@ -354,7 +358,8 @@ class Run:
         self._log({"validation": table})
         score = sum(table["all"].values())
         if isinstance(self.prior.codec, SpaceToDepth):
-            about = {"images_seen": self.images, "train_seconds": round(self.seconds),
+            seconds = round(self.seconds) + self._before("train_seconds")
+            about = {"images_seen": self.images, "train_seconds": seconds,
                      "validation": table["all"]}  # fmt: skip
             if score < self.best:
                 save_prior(self.prior, self.out / "best", about)
