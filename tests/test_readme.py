@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 REPLACED = {"opencv-python"}
 """What the lock leaves out on purpose: opencv-python-headless takes its place."""
-OPTIONAL = {"spaces"}
-"""What is used only where the host has it."""
+OPTIONAL = {"spaces", "playwright"}
+"""What is used only where the host has it: by the queue of a Space, and by a benchmark."""
 
 
 def code_blocks(language: str) -> list[str]:
