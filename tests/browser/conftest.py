@@ -33,6 +33,10 @@ FLAGS = [
     "--use-fake-ui-for-media-stream",
 ]
 START = 120.0  # seconds
+NEWEST_SHOWN = """() => {
+    const shown = window.id2head?.shownUrl, newest = document.querySelector("#download").href;
+    return shown && new URL(shown, document.baseURI).href === newest;
+}"""
 
 
 def free_port() -> int:
@@ -135,7 +139,10 @@ class Visit:
         self.page.wait_for_selector(f".run[data-state={state}]", state="attached", timeout=400_000)
 
     def wait_head(self):
-        self.page.wait_for_function("() => window.id2head.shownUrl", timeout=120_000)
+        """Wait until the newest head is on screen, also if one more is just arriving."""
+        for _ in range(2):
+            self.page.wait_for_function(NEWEST_SHOWN, timeout=120_000)
+            self.page.wait_for_timeout(500)
         self.settle()
 
     def settle(self):
