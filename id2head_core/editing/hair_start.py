@@ -18,7 +18,7 @@ TEMPLATE_STYLES = {
 }  # fmt: skip
 """Template style that each word starts from (names are compared without case)."""
 
-BUZZ = 0.003
+BUZZ = 0.0025
 """Thickness of a buzz cut, metres."""
 
 OWN_HAIRLINE = 0.5
