@@ -26,7 +26,6 @@ from .identity.analyse import IdentityAnalyser
 from .pipeline import HeadPipeline
 from .prompts import hair_colour
 from .render.contact_sheet import INK, PAPER, portrait_camera
-from .render.head_renderer import HeadRenderer
 from .structures import HeadAsset, Photo
 from .template.head_template import HeadTemplate
 
@@ -85,7 +84,6 @@ class EditBench:
         self.pipeline = HeadPipeline(full())
         self.template: HeadTemplate = self.pipeline.template
         self.analyse: IdentityAnalyser = self.pipeline.analyse
-        self.renderer = HeadRenderer()
         self.axes = shape_start.axes()
 
     def head(self, state_path: Path, out: Path) -> list[dict]:
@@ -118,7 +116,7 @@ class EditBench:
         pictures = {}
         for yaw in YAWS:
             camera = portrait_camera(asset.geometry, yaw)
-            view = self.renderer.render(
+            view = self.pipeline.renderer.render(
                 asset.geometry, asset.appearance, camera, (RENDERED, RENDERED)
             )
             pictures[yaw] = _bytes(view.shaded), _bytes(view.normals * 0.5 + 0.5)

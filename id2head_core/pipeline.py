@@ -23,7 +23,7 @@ from .appearance.photo_projection import luma, to_srgb
 from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
-from .distillation import Distillation, one_thread
+from .distillation import Distillation, Left, one_thread
 from .editing.edit import HeadEditor
 from .editing.head_state import HeadState
 from .editing.wishes import WishReader
@@ -380,7 +380,7 @@ class HeadPipeline:
         return replace(head, appearance=appearance)
 
     def _refine(
-        self, embedding: np.ndarray, head: "_Head", steps: int, seed: int, left
+        self, embedding: np.ndarray, head: "_Head", steps: int, seed: int, left: Left
     ) -> Generator[Progress, None, "_Head"]:
         """ArcFace refinement of the skin's luminance."""
         skin = head.appearance.materials["skin"]

@@ -220,6 +220,8 @@ class HeadEditor:
         """Age, gender, tone and beard that the next edit starts from."""
         age, gender, darkness, beard = state.age, state.gender, state.darkness, state.beard
         for wish in wishes:
+            if wish in skin_start.BEARDLESS:
+                beard = ""
             if wish.kind == "age":
                 step = {"older": 30.0, "younger": -12.0}.get(wish.value)
                 age = YEARS[wish.value] if step is None else max(18.0, age + step)

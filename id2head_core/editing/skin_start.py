@@ -36,6 +36,9 @@ TONE = {"dark": 0.6, "pale": 1.45}
 STUBBLE, BEARD = 0.35, 0.92
 """How far a beard covers the skin."""
 
+BEARDLESS = (Wish("gender", "woman"), Wish("age", "baby"), Wish("age", "child"))
+"""Wishes for heads without a beard."""
+
 SHAVED = 0.8
 """Share of plain skin where a beard or its shadow was, on heads that have none any more."""
 
@@ -54,7 +57,7 @@ def changed_skin(
     for wish in wishes:
         if wish.kind in ("age", "gender"):
             skin = _stock_ratio(builder, state, skin, wish, strength)
-        if wish == Wish("gender", "woman") or wish.value in ("baby", "child"):
+        if wish in BEARDLESS:
             skin = shaved(builder, state, skin)
         if wish.kind == "gender":
             tint = np.float32(LIPS[wish.value]) ** strength
