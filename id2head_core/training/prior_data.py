@@ -14,7 +14,7 @@ from ..guidance.diffusion_prior import DOMAINS, with_camera
 from ..guidance.text_encoder import TextEncoder
 
 HELD_OUT_EVERY = 12
-"""Every twelfth shard is for validation only."""
+"""Every twelfth shard is for validation only, and so is every twelfth person."""
 
 KEPT_TOKENS = 24
 """Text tokens that are kept; one text in 400 is longer and loses its last words."""
@@ -166,10 +166,31 @@ def finished_shards(folders: list[Path]) -> tuple[list[Path], list[Path]]:
     training, held_out = [], []
     for folder in folders:
         for mark in sorted(folder.glob("shard_????.json")):
-            number = int(mark.stem.split("_")[1])
-            last = number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-            (held_out if last else training).append(mark.with_suffix(".npy"))
+            chosen = held_out if is_held_out(int(mark.stem.split("_")[1])) else training
+            chosen.append(mark.with_suffix(".npy"))
     return training, held_out
+
+
+def is_held_out(number: int) -> bool:
+    """Whether a shard, or a person, is for validation only."""
+    return number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+
+
+def shard_people(shard: int, people: int, turns: int) -> list[int]:
+    """Numbers of those who appear in a shard, so that nobody is both trained on and held out.
+
+    Args:
+        shard: its number.
+        people: how many there are; with fewer than ``HELD_OUT_EVERY`` nobody is held out.
+        turns: how many appear in one shard.
+
+    Returns:
+        ``turns`` numbers below ``people``; shards of one kind go on where the one before ended.
+    """
+    held_out = is_held_out(shard)
+    pool = [i for i in range(people) if is_held_out(i) == held_out] or list(range(people))
+    before = shard // HELD_OUT_EVERY if held_out else shard - shard // HELD_OUT_EVERY
+    return [pool[(before * turns + i) % len(pool)] for i in range(turns if pool else 0)]
 
 
 def domain_images(batch: dict[str, torch.Tensor], domain: str, size: int) -> torch.Tensor:

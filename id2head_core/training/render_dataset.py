@@ -24,6 +24,7 @@ from ..render.head_renderer import HeadRenderer
 from ..template.fit import TemplateFitter
 from ..template.hair import HairTemplate, hair_part
 from ..template.head_template import HeadTemplate
+from .prior_data import shard_people
 from .subjects import KINDS, Subject, SubjectMaker, subjects
 
 logger = logging.getLogger(__name__)
@@ -134,16 +135,18 @@ class SampleRenderer:
 
 
 def write_shard(
-    path: Path, maker: SubjectMaker, draw: SampleRenderer, *, first: int, views: int, seed: int
+    path: Path, maker: SubjectMaker, draw: SampleRenderer, *, shard: int, views: int, seed: int
 ) -> int:
-    """Render one shard (``path`` without suffix); returns the number of samples.
+    """Render shard number ``shard`` (``path`` without suffix); returns the number of samples.
 
     Files: ``.npy`` the maps ``[n, 12, S, S]``, ``.npz`` the numbers, ``.json`` the prompts. The
     ``.json`` is written last: a shard without it is unfinished.
     """
     maps, rows, prompts = [], {"camera": [], "expression": [], "subject": [], "face_box": []}, []
     embeddings, kinds, ages, genders = [], [], [], []
-    for number, subject in subjects(maker, first, SUBJECTS_PER_SHARD, seed):
+    first = shard * SUBJECTS_PER_SHARD
+    people = shard_people(shard, len(maker.people), -(-SUBJECTS_PER_SHARD // len(KINDS)))
+    for number, subject in subjects(maker, first, SUBJECTS_PER_SHARD, seed, people):
         generator = np.random.default_rng((seed, number, 1))
         drawn = [draw_view(generator) for _ in range(views)]
         images, boxes = draw(subject, drawn)
@@ -196,8 +199,7 @@ def main() -> None:
         path = options.out / f"shard_{shard:04d}"
         if path.with_suffix(".json").exists():
             continue
-        first = shard * SUBJECTS_PER_SHARD
-        count = write_shard(path, maker, draw, first=first, views=options.views, seed=options.seed)
+        count = write_shard(path, maker, draw, shard=shard, views=options.views, seed=options.seed)
         logger.info("%s: %d samples", path.name, count)
 
 

@@ -6,7 +6,7 @@ brows and perhaps a beard painted on. *Photoreal*: a generated person with their
 the text says from who it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -242,16 +242,25 @@ def strand_texture(colour: np.ndarray, generator: np.random.Generator) -> np.nda
 
 
 def subjects(
-    maker: SubjectMaker, first: int, count: int, seed: int
+    maker: SubjectMaker, first: int, count: int, seed: int, people: Sequence[int] | None = None
 ) -> Iterator[tuple[int, Subject]]:
-    """Subjects ``first ..`` of the sequence of a seed: kinds take turns while there are people."""
+    """Subjects ``first ..`` of the sequence of a seed: kinds take turns while there are people.
+
+    Args:
+        maker: builds them.
+        first: number of the first one.
+        count: how many.
+        seed: of the sequence.
+        people: numbers of the people who take turns; all of the maker's if None.
+    """
+    people = range(len(maker.people)) if people is None else people
     for number in range(first, first + count):
         generator = np.random.default_rng((seed, number))
-        kind = KINDS[number % 3] if maker.people else "painted"
+        kind = KINDS[number % 3] if people else "painted"
         if kind == "painted":
             yield number, maker.painted(generator)
         else:
-            person = (number // 3) % len(maker.people)
+            person = people[(number // 3) % len(people)]
             yield number, getattr(maker, kind)(person, generator)
 
 

@@ -34,7 +34,7 @@ def write_shards(folder: Path, numbers: list[int], monkeypatch) -> None:
     monkeypatch.setattr(render_dataset, "SUBJECTS_PER_SHARD", SUBJECTS)
     for number in numbers:
         path = folder / f"shard_{number:04d}"
-        write_shard(path, maker(), renderer(), first=number * SUBJECTS, views=VIEWS, seed=0)
+        write_shard(path, maker(), renderer(), shard=number, views=VIEWS, seed=0)
 
 
 def jpeg(linear: np.ndarray) -> np.ndarray:

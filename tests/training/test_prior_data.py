@@ -19,6 +19,7 @@ from id2head_core.training.prior_data import (
     domain_images,
     finished_shards,
     mirrored,
+    shard_people,
 )
 from id2head_core.training.render_dataset import MAPS, draw_view
 from id2head_core.training.subjects import subjects
@@ -82,6 +83,17 @@ def test_a_shard_says_what_it_shows(folder):
         assert numbers["gender"][row] == (subject.looks.gender == "woman")
         again = renderer().embedding(subject)
         np.testing.assert_allclose(numbers["embedding"][row], again, atol=1e-5)
+
+
+def test_nobody_is_both_trained_on_and_held_out():
+    training = [shard_people(shard, 130, 40) for shard in range(36) if shard % 12 != 11]
+    held_out = [shard_people(shard, 130, 40) for shard in (11, 23, 35)]
+    assert set(sum(held_out, [])) == set(range(11, 130, 12))
+    assert set(sum(training, [])) == set(range(130)) - set(range(11, 130, 12))
+    counts = np.bincount(sum(training, []))
+    assert counts[counts > 0].max() - counts[counts > 0].min() <= 1  # all appear equally often
+    assert shard_people(11, 5, 7) == [0, 1, 2, 3, 4, 0, 1]  # too few to hold any of them out
+    assert shard_people(0, 0, 40) == []
 
 
 def test_views_cover_the_sphere_and_all_expressions():

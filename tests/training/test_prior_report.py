@@ -80,7 +80,7 @@ def shards(renderer, maker, tmp_path_factory):
         yaw, zoom, expression = next(views)
         return View(yaw + float(turns.uniform(-8, 8)), 0.0, zoom, expression)
 
-    def haired(maker, first, count, seed):
+    def haired(maker, first, count, seed, people):
         painted = (maker.painted(np.random.default_rng(i)) for i in itertools.count(first))
         fit = (s for s in painted if s.looks.style in HAIRY and s.looks.colour in COLOURS)
         return enumerate(itertools.islice(fit, count))
@@ -90,7 +90,7 @@ def shards(renderer, maker, tmp_path_factory):
         patch.setattr(render_dataset, "subjects", haired)
         for number, subjects in ((0, 5), (11, 3)):
             patch.setattr(render_dataset, "SUBJECTS_PER_SHARD", subjects)
-            write_shard(folder / f"shard_{number:04d}", maker, renderer.draw, first=100 * number,
+            write_shard(folder / f"shard_{number:04d}", maker, renderer.draw, shard=number,
                         views=len(faces + heads), seed=0)  # fmt: skip
     return folder
 
