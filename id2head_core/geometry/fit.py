@@ -114,13 +114,15 @@ def fit_geometry(
         seen = seen_skin(template, hair_template, fit, evidence)
         known = known if hair is None else known_hair(hair_template, fit, hair, evidence)
         photo, cap = PhotoTerms(template, hair_template, fit, evidence), config.skin_cap
-    least = config.hair_least if evidence is not None and evidence.hair else 0.0
+    least, reach = 0.0, np.inf
+    if evidence is not None and evidence.hair:
+        least, reach = config.hair_least, config.hair_reach
     if held is not None:
         seen, known, least, cap = held.skin, held.hair, held.hair_least, config.skin_cap
     model = HeadModel(
         template, hair_template, fit, hair,
         skin_free=1 - seen, hair_known=known, skin_cap=cap, hair_least=least,
-        generator=generator,
+        hair_reach=reach, generator=generator,
     )  # fmt: skip
     if expression_state is not None:
         model.expressions.load_state_dict(expression_state)

@@ -38,6 +38,9 @@ class GeometryFitConfig:
     hair_least: float = 0.65
     """Share of the fitted thickness that stays wherever the photo's hair goes on: a prior that is
     unsure of the back must not make holes."""
+    hair_reach: float = 0.012
+    """How far beyond the fitted outline hair may grow where the photo's hair goes on, metres: more
+    left single strands on neck and shoulders."""
     skin_rate: float = 2e-4
     """Learning rate of the skin's residual, metres per step."""
     expression_rate: float = 1e-3
@@ -50,7 +53,7 @@ class GeometryFitConfig:
     """Loss weight of the squared residual, mm, mostly where the photo saw the face."""
     laplacian: float = 2e-4
     """Loss weight of the residual's squared distance from its neighbours' mean, mm."""
-    hair_smoothness: float = 2e-5
+    hair_smoothness: float = 1e-3
     """Loss weight of squared steps of the hair's change between cells, mm."""
     expression: float = 1e-3
     """Loss weight of the squared learned coefficients."""

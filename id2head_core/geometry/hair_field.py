@@ -40,13 +40,19 @@ class HairField(nn.Module):
         known: ``[P]`` in [0, 1]: 1 keeps the thickness as it is.
         least: share of the thickness that stays wherever there was hair, so that it can be
             reshaped but gets no holes; 0 lets it recede.
+        reach: how far beyond its outline the hair may grow, metres.
     """
 
     def __init__(
-        self, template: HairTemplate, hair: HairFit, known: np.ndarray, least: float = 0.0
+        self,
+        template: HairTemplate,
+        hair: HairFit,
+        known: np.ndarray,
+        least: float = 0.0,
+        reach: float = np.inf,
     ):
         super().__init__()
-        self.least = least
+        self.least, self.reach = least, reach
         self.template = template
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(level)) for level in LEVELS)
         fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
@@ -75,6 +81,8 @@ class HairField(nn.Module):
             room = (1 - self.least) * self.start.clamp(min=1e-4)  # how far it may shrink
             shrunk = torch.where(self.start > 0, room * torch.tanh(change / room), change)
             change = torch.where(change < 0, shrunk, change)
+        beyond = (1 + self.start / self.reach).clamp(0, 1)  # 1 at the outline, 0 out of reach
+        change = torch.where((self.start < 0) & (change > 0), beyond * change, change)
         return (self.start + change).clamp(max=LONGEST).reshape(-1)
 
     def height(self, thickness: torch.Tensor) -> torch.Tensor:

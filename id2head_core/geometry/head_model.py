@@ -63,6 +63,7 @@ class HeadModel(nn.Module):
         skin_free: ``[N]`` in [0, 1], how far the residual may move each vertex.
         hair_known: ``[P]`` in [0, 1], where the hair's thickness is kept.
         hair_least: share of the thickness that stays wherever there is hair.
+        hair_reach: how far beyond its outline the hair may grow, metres.
         skin_cap: largest residual, metres.
         generator: of initial codes and weights.
     """
@@ -78,6 +79,7 @@ class HeadModel(nn.Module):
         hair_known: np.ndarray,
         skin_cap: float,
         hair_least: float = 0.0,
+        hair_reach: float = np.inf,
         generator: torch.Generator,
     ):
         super().__init__()
@@ -93,7 +95,9 @@ class HeadModel(nn.Module):
         self.expressions = ExpressionTransformer(template, fit.neutral, generator)
         self.skin = SkinDeformation(fit.neutral, self.surface, skin_free, skin_cap)
         has_hair = hair is not None and bool((hair.thickness > 0).any())
-        self.hair = HairField(hair_template, hair, hair_known, hair_least) if has_hair else None
+        self.hair = None
+        if has_hair:
+            self.hair = HairField(hair_template, hair, hair_known, hair_least, hair_reach)
         self._base = torch.from_numpy(fit.neutral.astype(np.float32))
         self._skin_grid = TetGrid.from_surface(
             fit.neutral[self.surface], self.skin_faces, np.arange(len(self.surface))

@@ -322,3 +322,19 @@ def test_hair_of_the_photo_shrinks_to_its_least_share_and_gets_no_holes():
     haired = thickness > 0.002
     assert (shrunk[haired] >= 0.65 * thickness[haired] - 1e-4).all()
     assert (shrunk[haired] < thickness[haired]).mean() > 0.8  # it did shrink
+
+
+def test_hair_of_the_photo_does_not_grow_far_beyond_its_outline():
+    hair_template = HairTemplate.load()
+    thickness = hair_template.thickness[hair_template.styles.index("bob01")]
+    hair = HairFit("bob01", thickness, np.full(3, 0.1, np.float32))
+    unknown = np.zeros(len(thickness), np.float32)
+    near, far = (thickness < -0.001) & (thickness > -0.003), thickness < -0.012
+    for reach, grows in ((0.012, False), (np.inf, True)):
+        field = HairField(hair_template, hair, unknown, reach=reach)
+        torch.nn.init.constant_(field.levels[0], 0.05)
+        grown = field.thickness().detach().numpy()
+        allowed = field.free.reshape(-1).numpy() > 0
+        assert (grown[near & allowed] > 0).all()
+        assert (grown[far & allowed] > 0).any() == grows
+        assert (grown[allowed & (thickness > 0)] > thickness[allowed & (thickness > 0)]).all()
