@@ -21,7 +21,6 @@ from .config import full
 from .editing import shape_start
 from .editing.head_state import HeadState
 from .errors import FaceError
-from .geometry.head_geometry import build_geometry
 from .identity.analyse import IdentityAnalyser
 from .pipeline import HeadPipeline
 from .prompts import hair_colour
@@ -89,11 +88,7 @@ class EditBench:
     def head(self, state_path: Path, out: Path) -> list[dict]:
         """Rows of the table for one head; writes its sheet."""
         state = HeadState.load(state_path)
-        geometry = build_geometry(
-            self.template, self.pipeline.hair_template, state.fit, state.hair,
-            displacements=state.displacements, brows="brows" in state.appearance.materials,
-        )  # fmt: skip
-        before = self.look(HeadAsset(geometry, state.appearance, {}))
+        before = self.look(HeadAsset(self.pipeline.geometry_of(state), state.appearance, {}))
         self._save(before, out / "before")
         columns, rows = [("before", before)], []
         for text in EDITS:

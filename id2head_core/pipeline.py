@@ -274,7 +274,7 @@ class HeadPipeline:
             offset = transformer.blend(values).numpy()
         moved = np.zeros((len(EXPRESSIONS), *neutral.shape), np.float32)
         moved[0] = offset
-        geometry = self._rebuilt(replace(head, displacements=moved)).geometry
+        geometry = self.geometry_of(replace(head, displacements=moved))
         parts = tuple(
             replace(
                 part,
@@ -286,13 +286,16 @@ class HeadPipeline:
         asset = HeadAsset(HeadGeometry(parts), head.appearance, {"expression": dict(weights)})
         return asset if path is None else replace(asset, path=write_glb(asset, path))
 
-    def _rebuilt(self, state: HeadState) -> "_Head":
-        """Meshes of a state."""
-        geometry = build_geometry(
+    def geometry_of(self, state: HeadState) -> HeadGeometry:
+        """Meshes of a finished head's state."""
+        return build_geometry(
             self.template, self.hair_template, state.fit, state.hair,
             displacements=state.displacements, brows="brows" in state.appearance.materials,
         )  # fmt: skip
-        return _Head(state.fit, state.hair, geometry, state.appearance, state.seen)
+
+    def _rebuilt(self, state: HeadState) -> "_Head":
+        """The head of a state."""
+        return _Head(state.fit, state.hair, self.geometry_of(state), state.appearance, state.seen)
 
     def _state(self, identity: Identity, head: "_Head") -> HeadState:
         """All that an edit needs to go on from a finished head."""
