@@ -59,7 +59,7 @@ class GeometryFitConfig:
     """Loss weight of the squared learned coefficients."""
     landmark: float = 1.0
     """Loss weight of the landmarks' squared motion, inter-ocular distances."""
-    silhouette: float = 1.0
+    silhouette: float = 0.5
     """Loss weight of the squared difference between the photo's head mask and the coverage."""
     identity: float = 0.02
     """Loss weight of the identity term, if there is one."""
