@@ -70,6 +70,9 @@ class TrainConfig:
     decay_steps: int = 12000
     """Scale of the decay of the learning rate."""
 
+    anneal_steps: int = 0
+    """Over the last steps the learning rate also falls linearly to zero."""
+
     ema_decay: float = 0.9993
     """Of the averaged weights that are validated and saved."""
 
@@ -90,6 +93,12 @@ class TrainConfig:
 
     seed: int = 0
     """Of weights, order, noise and dropping."""
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of a step, counted from 0, in a run of ``steps``."""
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        left = min(1.0, max(steps - step, 0) / max(self.anneal_steps, 1))
+        return self.learning_rate * warm * left / (1 + step / self.decay_steps) ** 0.5
 
 
 class PriorTrainer(nn.Module):
@@ -331,10 +340,8 @@ class Run:
 
     def train_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """One step of Adam; returns the two losses."""
-        config, step = self.config, self.step
-        rate = config.learning_rate * min(1.0, (step + 1) / config.warmup_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate / (1 + step / config.decay_steps) ** 0.5
+            group["lr"] = self.config.rate_at(self.step, self.options.steps)
         flip = torch.rand(len(batch["camera"]), generator=self.generator) < 0.5
         batch = mirrored(batch, flip.to(batch["camera"].device))
         with self.attention(), self.accelerator.autocast():
@@ -400,6 +407,9 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--steps", type=int, default=10**9)
+    parser.add_argument(
+        "--anneal-steps", type=int, default=0, help="let the learning rate fall over the last ones"
+    )
     parser.add_argument("--validate-every", type=int, default=2000)
     parser.add_argument("--fresh", action="store_true", help="throw away RUN/state first")
     parser.add_argument("--seed", type=int, default=0)
@@ -414,8 +424,9 @@ def main(arguments: list[str] | None = None) -> Run:
     if options.fresh:
         shutil.rmtree(options.out / "state", ignore_errors=True)
     config = TrainConfig(
-        batch=options.batch, learning_rate=options.learning_rate, seed=options.seed
-    )
+        batch=options.batch, learning_rate=options.learning_rate, seed=options.seed,
+        anneal_steps=options.anneal_steps,
+    )  # fmt: skip
     run = Run(options, config)
     run.train()
     return run

@@ -269,6 +269,13 @@ def test_the_learning_rate_warms_up_and_decays(start, tmp_path):
     assert rates == pytest.approx(expected)
 
 
+def test_the_learning_rate_falls_to_zero_over_the_last_steps():
+    plain, annealed = TrainConfig(), TrainConfig(anneal_steps=200)
+    assert annealed.rate_at(800, 1000) == plain.rate_at(800, 1000)
+    assert annealed.rate_at(900, 1000) == pytest.approx(plain.rate_at(900, 1000) / 2)
+    assert 0 < annealed.rate_at(999, 1000) < 0.01 * plain.rate_at(999, 1000)
+
+
 def test_half_of_the_samples_are_mirrored(start, tmp_path, monkeypatch):
     run, flips = start(tmp_path / "run"), []
 
