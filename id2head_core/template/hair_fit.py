@@ -32,6 +32,9 @@ SPAN = 0.03
 FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
+EAR_INSIDE = 0.003
+"""No hair grows below an ear that the photo shows and that stands out further than this, metres."""
+
 CROPPED = 0.010
 """Hair with less volume than this lies on the skull: a buzz cut, or tied back; metres."""
 
@@ -225,11 +228,14 @@ def _presence(view, evidence, measured) -> np.ndarray:
     field = template.blur(field, 0.7)
     has = (field > 0) & ~template.image(template.free)
     has[-1] = False
-    label, count = ndimage.label(np.concatenate([has[:, :-1]] * 3, axis=1))
+    around = np.concatenate([has[:, :-1]] * 3, axis=1)
+    core = ndimage.binary_opening(around, np.ones((3, 3)))  # tufts on threads are cut off
+    label, count = ndimage.label(core)
     size = np.bincount(label.ravel(), minlength=count + 1)
     keep = (size > 0.04 * size[1:].max(initial=1)) & (np.arange(count + 1) > 0)
     columns = has.shape[1] - 1
-    has = keep[label][:, columns : 2 * columns]
+    kept = around & ndimage.binary_dilation(keep[label], np.ones((3, 3)))
+    has = kept[:, columns : 2 * columns]
     has = np.c_[has, has[:, :1]]
     return np.where(has, np.maximum(field, 0.01), np.minimum(field, -0.01))
 
@@ -266,7 +272,8 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     inner = np.maximum(distance, 0)
     thickness = np.minimum(thickness, THIN + steep * inner * (1 + (inner / 0.035) ** 2))
     thickness = _around_ears(view, thickness)
-    return np.where(has, np.maximum(thickness, THIN), presence * SPAN)
+    has &= thickness > 0
+    return np.where(has, np.maximum(thickness, THIN), np.minimum(thickness, presence * SPAN))
 
 
 def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
@@ -298,4 +305,6 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
         elif vote < -0.3:
             lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
             thickness = np.minimum(thickness, template.blur(lowered, 0.8))
+            inside = side & (height > EAR_INSIDE)  # it would show in the hollow of the ear
+            thickness = np.where(inside, np.minimum(thickness, -THIN), thickness)
     return thickness

@@ -28,7 +28,7 @@ from id2head_core.template.hair_view import MAP_SIZE, HairView
 from id2head_core.template.head_template import HeadTemplate
 
 SIZE = 512
-HAIR, SKIN, HAT = 17, 1, 18
+HAIR, SKIN, EAR, HAT = 17, 1, 7, 18
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +239,36 @@ def test_fringe_comes_down_and_free_forehead_recedes(hair_template, head):
         coverage[name] = scalp_coverage(hair_template, hair, head.mean)[forehead]
     assert coverage["bob02"] > 0.8
     assert coverage["ponytail01"] < 0.1
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_hair_grows_below_an_ear_only_where_the_photo_hides_it(hair_template, head, shown):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    height = hair_template.ear_height[:, None]
+    tips = view.proxy + hair_template.directions(head.mean) * height
+    ear = hair_template.ear_height > 0.006
+    columns, rows = view.locate(tips[ear])[:, :2].round().astype(int).T
+    labels = np.where(wanted, HAIR, np.where(body, SKIN, 0)).repeat(2, 0).repeat(2, 1)
+    if shown:
+        for row, column in zip(2 * rows, 2 * columns, strict=True):
+            labels[row - 6 : row + 7, column - 6 : column + 7] = EAR
+    hair = fit_hair(hair_template, identity_of(labels), fit)
+    assert (hair.thickness[ear] > 0).any() != shown
+    assert (hair.thickness > 0).mean() > 0.2
+
+
+def test_a_tuft_on_a_thread_is_not_hair(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short01"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    tuft = np.array([[0.05, 0.0, 0.065]])
+    column, row = view.locate(tuft)[0, :2].round().astype(int)
+    above = np.flatnonzero(wanted[:row, column]).max()
+    wanted[above:row, column - 3 : column + 3] = True
+    wanted[row - 4 : row + 5, column - 4 : column + 5] = True
+    hair = fit_hair(hair_template, person(wanted, body), fit)
+    rays = np.linalg.norm(view.proxy - tuft, axis=1) < 0.02
+    assert rays.any() and not (hair.thickness[rays] > 0).any()
 
 
 def test_bald_head_and_hat_are_not_hair(hair_template, head):
