@@ -24,6 +24,9 @@ FRAY = 0.007
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
 
+GAP = 0.7
+"""What is darker than the hair around it by this factor of e lies in the shadow of a gap."""
+
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -223,7 +226,10 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     slow_light = cv2.resize((DELIGHT * light + tint).astype(np.float32), up)
     seen = log - slow_light
     above = np.maximum((seen - target) @ LUMA - 0.3, 0)[..., None]
-    seen = np.clip(seen - 0.55 * above, -6, 0)  # highlights belong to the light
+    seen = seen - 0.55 * above  # highlights belong to the light
+    least = target + slow_target - GAP  # and so do the shadows between locks, colour included
+    below = np.maximum((least - seen) @ LUMA, 0)[..., None]
+    seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
     detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     valleys = sheet.relief[..., None]

@@ -326,6 +326,21 @@ def test_texture_has_the_photo_s_sides(hair_template, head):
     assert (blue[..., 2] > 1.2 * blue[..., 0]).mean() > 0.8
 
 
+def test_shadows_between_locks_are_no_stains(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
+    colour = (150, 90, 40)
+    identity = person(wanted, body, colour)
+    crown = HairView(identity, fit, hair_template).locate(np.array([[0, 0.09, 0.08]]))[0, :2]
+    column, row = (2 * crown).round().astype(int)
+    identity.photo.pixels[row - 4 : row + 5, column - 4 : column + 5] = 8
+    hair = fit_hair(hair_template, identity, fit)
+    albedo = hair_material(hair_template, hair, identity, fit, size=256).albedo
+    linear = (np.array(colour) / 255) ** 2.2
+    front = albedo[90:120, 118:140]
+    assert (front / linear).mean(-1).min() > 0.2  # 0.01 in the photo
+    assert (front / linear).mean(-1).min() < 0.5  # but the shadow is there
+
+
 def test_fit_is_deterministic(hair_template, head):
     wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short03"))
     first, second = (fit_hair(hair_template, person(wanted, body), fit) for _ in range(2))
