@@ -17,7 +17,7 @@ import numpy as np
 from ..appearance.albedo import AppearanceBuilder
 from ..appearance.photo_projection import to_srgb
 from ..config import full
-from ..errors import ID2HeadError
+from ..errors import ID2HeadError, OptionError
 from ..identity.analyse import IdentityAnalyser
 from ..structures import HeadGeometry, Photo
 from ..template.fit import TemplateFitter
@@ -64,7 +64,16 @@ class FaceGenerator:
         )
 
     def __call__(self, number: int) -> np.ndarray:
-        """The picture of person ``number < SAMPLES``, uint8 ``[1024, 1024, 3]``."""
+        """The picture of person ``number``, uint8 ``[1024, 1024, 3]``.
+
+        Raises:
+            OptionError: a seed has no such person.
+        """
+        if not 0 <= number < SAMPLES:
+            raise OptionError(
+                f"Person {number} does not exist: a seed has the numbers 0 to {SAMPLES - 1}. "
+                "Use another seed."
+            )
         style = self.mean + TRUNCATION * (self.styles[number : number + 1] - self.mean)
         image = self._synthesis({0: style})[0][0].transpose(1, 2, 0)  # in [-1, 1]
         return ((image * 0.5 + 0.5).clip(0, 1) * 255).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Shards of ``render_dataset`` as batches: images, control maps and conditions."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,23 +116,43 @@ class PriorDataset(Dataset):
         blanks = [with_camera("", c) for c in cameras]
         unique = sorted(set(texts) | set(blanks))
         number = {text: i for i, text in enumerate(unique)}
-        cache = shards[0].parent / f"texts_{len(shards)}_{len(unique)}.pt"
-        if cache.exists():
-            known, *table = torch.load(cache)
-            if known == unique and table[2].shape[1] == text_encoder.pooled_dim:
-                return self._rows(texts, number), self._rows(blanks, number), TextTable(*table)
-        parts = [text_encoder(unique[i : i + 64]) for i in range(0, len(unique), 64)]
-        table = (
-            torch.cat([p.tokens[:, :KEPT_TOKENS].half() for p in parts]),
-            torch.cat([p.mask[:, :KEPT_TOKENS] for p in parts]),
-            torch.cat([p.pooled for p in parts]),
-        )
-        torch.save((unique, *table), cache)
-        return self._rows(texts, number), self._rows(blanks, number), TextTable(*table)
+        table = text_table(unique, text_encoder, shards[0].parent / "texts.pt")
+        return self._rows(texts, number), self._rows(blanks, number), table
 
     @staticmethod
     def _rows(texts: list[str], number: dict[str, int]) -> torch.Tensor:
         return torch.tensor([number[text] for text in texts])
+
+
+def text_table(texts: list[str], text_encoder: TextEncoder, cache: Path) -> TextTable:
+    """Encode texts; what ``cache`` holds already is read, and what it lacks is added.
+
+    Args:
+        texts: U different texts, the rows of the table.
+        text_encoder: encodes what is new.
+        cache: file of all texts encoded so far; one of another encoder is replaced.
+    """
+    known: dict[str, int] = {}
+    parts = []
+    if cache.exists():
+        stored, *old = torch.load(cache)
+        if old[2].shape[1] == text_encoder.pooled_dim:
+            known = {text: i for i, text in enumerate(stored)}
+            parts.append(old)
+    new = [text for text in texts if text not in known]
+    for start in range(0, len(new), 64):
+        part = text_encoder(new[start : start + 64])
+        parts.append(
+            [part.tokens[:, :KEPT_TOKENS].half(), part.mask[:, :KEPT_TOKENS], part.pooled]
+        )
+    columns = [torch.cat(column) for column in zip(*parts, strict=True)]
+    known |= {text: len(known) + i for i, text in enumerate(new)}
+    if new:
+        partial = cache.with_suffix(f".{os.getpid()}")  # processes may share the folder
+        torch.save((list(known), *columns), partial)
+        partial.replace(cache)
+    rows = torch.tensor([known[text] for text in texts])
+    return TextTable(*(column[rows] for column in columns))
 
 
 def centred(embeddings: np.ndarray, rendered: np.ndarray) -> np.ndarray:

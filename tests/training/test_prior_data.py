@@ -20,6 +20,7 @@ from id2head_core.training.prior_data import (
     finished_shards,
     mirrored,
     shard_people,
+    text_table,
 )
 from id2head_core.training.render_dataset import MAPS, draw_view
 from id2head_core.training.subjects import subjects
@@ -186,6 +187,24 @@ def test_texts_are_encoded_once_per_encoder(folder, dataset, minilm):
     other = OtherEncoder()
     assert PriorDataset(shards, other).text.pooled.shape[1] == 8 and other.asked > 0
     assert torch.equal(PriorDataset(shards, minilm).text.pooled, dataset.text.pooled)
+
+
+def test_a_text_table_encodes_only_what_is_new(tmp_path, minilm):
+    asked = []
+
+    def encoder(prompts):
+        asked.extend(prompts)
+        return minilm(prompts)
+
+    encoder.pooled_dim = minilm.pooled_dim
+    first, then = ["a woman", "a man, front view"], ["an old man", "a man, front view"]
+    text_table(first, encoder, tmp_path / "texts.pt")
+    table = text_table(then, encoder, tmp_path / "texts.pt")
+    assert asked == [*first, "an old man"]
+    torch.testing.assert_close(table.pooled, minilm(then).pooled)
+    again = text_table(first, encoder, tmp_path / "texts.pt")
+    torch.testing.assert_close(again.pooled, minilm(first).pooled)
+    assert len(asked) == 3 and [f.name for f in tmp_path.iterdir()] == ["texts.pt"]
 
 
 def test_embeddings_are_centred_by_domain_and_of_unit_norm():
