@@ -22,6 +22,9 @@ class PipelineConfig:
     """Fit landmarks, texture and hair of the photo. False is the pure mode: the head comes from
     the photo's embedding, a text and score distillation alone."""
 
+    shape_steps: int = 60
+    """Steps of the ArcFace fit of the shape, where the photo cannot tell it; 0 switches it off."""
+
     geometry_steps: int = 100
     """Steps of score distillation of the geometry; 0 switches it off."""
 
@@ -59,7 +62,8 @@ class PipelineConfig:
     @property
     def optimises(self) -> bool:
         """Whether anything follows the first head."""
-        return bool(self.geometry_steps or self.appearance_steps or self.refine_steps)
+        steps = (self.shape_steps, self.geometry_steps, self.appearance_steps, self.refine_steps)
+        return any(steps)
 
     def __post_init__(self):
         """Check ranges; raises OptionError."""
@@ -67,8 +71,9 @@ class PipelineConfig:
             raise OptionError(
                 f"Texture size {self.texture_size} is not supported. Use 256, 512, 1024 or 2048."
             )
-        if not 0 <= self.refine_steps <= 200:
-            raise OptionError(f"refine_steps is {self.refine_steps}. Use a number from 0 to 200.")
+        for name in ("shape_steps", "refine_steps"):
+            if not 0 <= getattr(self, name) <= 200:
+                raise OptionError(f"{name} is {getattr(self, name)}. Use a number from 0 to 200.")
         for name in ("geometry_steps", "appearance_steps"):
             if not 0 <= getattr(self, name) <= 2000:
                 raise OptionError(f"{name} is {getattr(self, name)}. Use a number from 0 to 2000.")
@@ -92,7 +97,9 @@ class PipelineConfig:
 
 def preview(**changes) -> PipelineConfig:
     """Quick preset: no optimisation after the photo fit. ``changes`` override single fields."""
-    quick = PipelineConfig(preset="preview", geometry_steps=0, appearance_steps=0, refine_steps=0)
+    quick = PipelineConfig(
+        preset="preview", shape_steps=0, geometry_steps=0, appearance_steps=0, refine_steps=0
+    )
     return replace(quick, **changes)
 
 

@@ -30,8 +30,10 @@ from .editing.wishes import WishReader
 from .errors import EditError, OptionError
 from .expressions import EXPRESSIONS
 from .geometry.expression_transformer import ExpressionTransformer
-from .geometry.fit import GeometryResult
+from .geometry.fit import GeometryResult, PhotoEvidence
 from .geometry.head_geometry import build_geometry
+from .geometry.identity_shape import fit_identity_shape
+from .geometry.photo_evidence import seen_skin
 from .identity.analyse import IdentityAnalyser
 from .identity.arcface import ArcFace
 from .identity.photo import decode
@@ -70,7 +72,7 @@ PREVIEW_EVERY = 8
 SECONDS = {"face": 1.0, "fit": 0.5, "first": 2.5, "geometry": 0.5, "appearance": 0.5, "asset": 1.0}
 """Typical duration of each stage on two CPU cores, without what is counted in steps."""
 
-STEP_SECONDS = {"geometry": 0.3, "appearance": 0.3, "refine": 0.28}
+STEP_SECONDS = {"shape": 0.2, "geometry": 0.3, "appearance": 0.3, "refine": 0.28}
 """Typical duration of a step, for the first estimate of the time left."""
 
 
@@ -171,14 +173,24 @@ class HeadPipeline:
             first = self._write(identity, head, path, seed, clock)
             image = self._preview(head)
             yield Progress("fit", 1, 1, "First head", clock.left("geometry"), image, first)
-        if self.config.geometry_steps:
-            head = yield from self._sculpt(identity, head, output_dir, seed, generator, clock)
+        config = self.config
+        shape_steps = config.shape_steps if config.photo_evidence else 0
+        total = shape_steps + config.geometry_steps
+        if shape_steps:
+            run = self._match(identity, head, generator, clock)
+            head = yield from _counted(run, 0, total)
+        if config.geometry_steps:
+            run = self._sculpt(identity, head, output_dir, seed, generator, clock)
+            head = yield from _counted(run, shape_steps, total)
         clock.done("geometry")
-        if self.config.appearance_steps:
-            head = yield from self._paint(identity, head, generator, clock)
-        if self.config.refine_steps:
+        total = config.appearance_steps + config.refine_steps
+        if config.appearance_steps:
+            run = self._paint(identity, head, generator, clock)
+            head = yield from _counted(run, 0, total)
+        if config.refine_steps:
             embedding, left = self._embedding(identity).numpy(), partial(clock.left, "appearance")
-            head = yield from self._refine(embedding, head, self.config.refine_steps, seed, left)
+            run = self._refine(embedding, head, config.refine_steps, seed, left)
+            head = yield from _counted(run, config.appearance_steps, total)
         clock.done("appearance")
         asset = self._write(identity, head, output_dir / "head.glb", seed, clock)
         self._state(identity, head).save(output_dir / STATE_NAME)
@@ -352,6 +364,34 @@ class HeadPipeline:
             sculpted.displacements,
         )  # fmt: skip
 
+    def _match(
+        self, identity: Identity, head: "_Head", generator: torch.Generator, clock: "_Clock"
+    ) -> Generator[Progress, None, "_Head"]:
+        """ArcFace fit of what the photo cannot tell of the shape; the hair is measured anew."""
+        template, hair_template, before = self.template, self.hair_template, head.fit
+        run = fit_identity_shape(
+            template,
+            head.geometry,
+            head.appearance,
+            before,
+            seen_skin(template, hair_template, before, PhotoEvidence(identity)),
+            self.fitter.keypoints(before.neutral),
+            self._embedding(identity),
+            self.arcface,
+            steps=self.config.shape_steps,
+            generator=generator,
+        )
+        steps, fit = self.config.shape_steps, before
+        with one_thread(), closing(run):
+            for step, result in run:
+                fit = result or fit
+                left = clock.left("geometry")
+                yield Progress("geometry", step, steps, "Matching the face's shape", left)
+        hair = head.hair and fit_hair(hair_template, identity, fit)
+        if self.config.geometry_steps:  # what follows needs the shape only, and builds the head
+            return replace(head, fit=fit, hair=hair)
+        return self._build(identity, fit, hair)
+
     def _sculpt(
         self, identity, head: "_Head", output_dir: Path, seed: int, generator, clock: "_Clock"
     ) -> Generator[Progress, None, "_Head"]:
@@ -442,6 +482,7 @@ class HeadPipeline:
             "seed": seed,
             "texture_size": self.config.texture_size,
             "photo_evidence": self.config.photo_evidence,
+            "shape_steps": self.config.shape_steps,
             "geometry_steps": self.config.geometry_steps,
             "appearance_steps": self.config.appearance_steps,
             "refine_steps": self.config.refine_steps,
@@ -453,6 +494,19 @@ class HeadPipeline:
             path=write_glb(asset, path),
             portrait=portrait(identity.photo, identity.face, 512),
         )
+
+
+def _counted(
+    events: Generator[Progress, None, "_Head"], before: int, total: int
+) -> Generator[Progress, None, "_Head"]:
+    """Events of a part of a stage, counted within the stage; returns what the part returns."""
+    with closing(events):
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                return end.value
+            yield replace(event, step=before + event.step, total=total)
 
 
 def face_preview(photo: Photo, face: DetectedFace, side: int = 384) -> np.ndarray:
@@ -510,6 +564,7 @@ class _Clock:
         self.seconds: dict[str, float] = {}
         self._start = time.perf_counter()
         geometry = config.geometry_steps * STEP_SECONDS["geometry"]
+        geometry += config.shape_steps * STEP_SECONDS["shape"]
         appearance = config.appearance_steps * STEP_SECONDS["appearance"]
         appearance += config.refine_steps * STEP_SECONDS["refine"]
         self._typical = {

@@ -40,6 +40,7 @@ def distillation(tiny_prior_folder) -> Distillation:
     [
         ({"geometry_steps": -1}, "geometry_steps is -1. Use a number from 0 to 2000"),
         ({"geometry_steps": 2001}, "geometry_steps is 2001"),
+        ({"shape_steps": 201}, "shape_steps is 201. Use a number from 0 to 200"),
         ({"appearance_steps": 9999}, "appearance_steps is 9999"),
         ({"guidance_scale": 0.5}, "guidance_scale is 0.5. Use a number from 1 to 50"),
         ({"guidance_scale": 51}, "guidance_scale is 51"),

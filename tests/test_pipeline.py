@@ -34,9 +34,8 @@ def sculpted() -> list:
 @pytest.fixture(scope="module")
 def refined(tmp_path_factory, tiny_prior_folder, sculpted):
     """A short full run, guided by an untrained prior."""
-    pipeline = HeadPipeline(
-        full(base=str(tiny_prior_folder), geometry_steps=4, appearance_steps=4, refine_steps=6)
-    )
+    steps = {"shape_steps": 3, "geometry_steps": 4, "appearance_steps": 4, "refine_steps": 9}
+    pipeline = HeadPipeline(full(base=str(tiny_prior_folder), **steps))
     stage = pipeline.distillation.geometry
 
     def remembered(*arguments):
@@ -83,8 +82,14 @@ def test_events_come_in_order_with_a_first_and_a_final_head(refined):
         "head_preview.glb", "head_shape.glb", "head.glb"]  # fmt: skip
     assert [event.final for event in with_asset] == [False, False, True] and events[-1].final
     assert sum(event.image is not None for event in events) >= 3
-    geometry = [event.step for event in events if event.stage == "geometry"]
-    assert geometry == [1, 2, 3, 4, 4]
+    for stage, total, steps in (
+        ("geometry", 7, [1, 2, 3, 4, 5, 6, 7, 7]),
+        ("appearance", 13, [1, 2, 3, 4, 12]),  # the refinement shows every eighth step
+    ):
+        inside = [event for event in events if event.stage == stage]
+        assert [event.step for event in inside] == steps
+        assert {event.total for event in inside} == {total}
+    assert sum("shape" in event.message for event in events) > 3
     assert any(event.normals is not None for event in events)
     left = [event.seconds_left for event in events]
     assert all(seconds >= 0 for seconds in left) and left[-1] == 0 < left[0]

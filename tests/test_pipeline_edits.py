@@ -22,6 +22,7 @@ def finished(tmp_path_factory, tiny_prior_folder):
     pipeline = HeadPipeline(
         full(
             base=str(tiny_prior_folder),
+            shape_steps=0,
             geometry_steps=3,
             appearance_steps=3,
             refine_steps=0,

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
+from ..render.textured_mesh import sample_map
 from ..structures import HeadPart
 
 SKIN_LEVELS = ((16, 3), (32, 3), (64, 1))
@@ -29,23 +30,6 @@ HAIR_HUE = 0.25
 
 HAIR_CAP, HAIR_COLOUR_CAP = 0.8, 3.2
 """Largest log gain of the hair's map and of the hair as a whole (black to platinum is about 3)."""
-
-
-def sample_map(log_gain: torch.Tensor, uv: torch.Tensor, wrap: bool = False) -> torch.Tensor:
-    """Bilinear values ``[M, C]`` of a map ``[C, H, W]`` at ``uv [M, 2]``; ``wrap``: u is a circle.
-
-    Beyond the outermost texel centres the map is constant.
-    """
-    u, v = uv[:, 0], uv[:, 1]
-    if wrap:
-        width = log_gain.shape[2]
-        log_gain = torch.cat([log_gain[..., -1:], log_gain, log_gain[..., :1]], dim=2)
-        u = (u * width + 1) / (width + 2)
-    grid = torch.stack([u, v], 1)[None, None] * 2 - 1  # [1, 1, M, 2]
-    values = functional.grid_sample(
-        log_gain[None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return values[0, :, 0].T
 
 
 def as_texture(log_gain: torch.Tensor, side: int, wrap: bool = False) -> torch.Tensor:

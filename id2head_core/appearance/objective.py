@@ -17,11 +17,12 @@ import torch
 from ..expressions import EXPRESSIONS
 from ..guidance.prior_camera import FACE_ZOOM, prior_camera
 from ..guidance.score_distillation import distill, sds_gradient
+from ..render.textured_mesh import sample_map
 from ..structures import HeadAppearance, HeadGeometry
 from ..template.head_template import HeadTemplate
 from .appearance_model import GainMaps
 from .fit_config import AppearanceFitConfig, IdentityTerm
-from .gain_maps import Seam, roughness, sample_map
+from .gain_maps import Seam, roughness
 from .relighting import LightLeak, random_unit_light, relit, unit_light
 from .shaded_render import AlbedoRenderer
 from .spherical_harmonics import preset_light

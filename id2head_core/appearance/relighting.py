@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..render.shading import LUMINANCE, irradiance_coefficients
-from .gain_maps import sample_map
+from ..render.textured_mesh import sample_map
 from .spherical_harmonics import random_light, sh_basis
 
 GAMMA = 2.2

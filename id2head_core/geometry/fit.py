@@ -22,7 +22,7 @@ from .fit_config import GeometryFitConfig
 from .guarded_adam import GuardedAdam
 from .head_model import GeometryResult, HeadModel
 from .normal_render import NormalRenderer
-from .objective import GeometryObjective, IdentityLoss
+from .objective import GeometryObjective
 from .photo_evidence import PhotoEvidence, PhotoTerms, known_hair, seen_skin
 
 __all__ = ["GeometryFitConfig", "GeometryResult", "GeometryStep", "PhotoEvidence", "fit_geometry"]
@@ -76,7 +76,6 @@ def fit_geometry(
     guidance: Guidance,
     *,
     evidence: PhotoEvidence | None,
-    identity: IdentityLoss | None = None,
     expression_state: dict[str, torch.Tensor] | None = None,
     held: Held | None = None,
     config: GeometryFitConfig | None = None,
@@ -94,7 +93,6 @@ def fit_geometry(
         hair: where to start, or None for a head without hair.
         guidance: prior, prompt, embedding, control.
         evidence: the photo, or None = pure mode: nothing is anchored.
-        identity: optional identity loss.
         expression_state: of an earlier result, to go on from (edits).
         held: what stays as it is without ``evidence`` (edits).
         config: settings.
@@ -127,7 +125,7 @@ def fit_geometry(
     if expression_state is not None:
         model.expressions.load_state_dict(expression_state)
     model.check()
-    objective = GeometryObjective(model, guidance, seen, photo, identity, config)
+    objective = GeometryObjective(model, guidance, seen, photo, config)
     optimizer = GuardedAdam(model, config)
     for step in range(config.steps):
         losses = _advance(objective, optimizer, step / config.steps, generator)

@@ -61,7 +61,5 @@ class GeometryFitConfig:
     """Loss weight of the landmarks' squared motion, inter-ocular distances."""
     silhouette: float = 0.5
     """Loss weight of the squared difference between the photo's head mask and the coverage."""
-    identity: float = 0.02
-    """Loss weight of the identity term, if there is one."""
     preview_every: int = 10
     """Steps between two pictures; 0 = none."""

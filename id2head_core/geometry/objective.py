@@ -4,7 +4,6 @@
 timesteps and noise; all 13 expressions are optimised together.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +21,6 @@ from .regularizers import grid_smoothness, laplacian, weighted_square
 
 SEEN_WEIGHT = 20.0
 """How much more the anchor holds what the photo saw than what it did not."""
-
-IdentityLoss = Callable[[torch.Tensor], torch.Tensor]
-"""From template vertices ``[N, 3]`` without expression to a scalar."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,6 @@ class GeometryObjective:
         guidance: prior, prompt, embedding, control.
         seen: ``[N]`` in [0, 1], what the photo saw.
         photo: losses in the photo's camera, or None.
-        identity: optional identity loss.
         config: settings.
     """
 
@@ -73,11 +68,10 @@ class GeometryObjective:
         guidance: Guidance,
         seen: np.ndarray,
         photo: PhotoTerms | None,
-        identity: IdentityLoss | None,
         config: GeometryFitConfig,
     ):
         self.model, self.guidance, self.photo = model, guidance, photo
-        self.identity, self.config = identity, config
+        self.config = config
         self.renderer = NormalRenderer()
         self._anchor = torch.from_numpy(seen.astype(np.float32) + 1 / SEEN_WEIGHT)
         self._edges = torch.from_numpy(model.edges.astype(np.int64))
@@ -131,8 +125,6 @@ class GeometryObjective:
             if self.photo.has_silhouette:
                 silhouette = self.photo.silhouette(model, self.renderer)
                 terms["silhouette"] = config.silhouette * silhouette
-        if self.identity is not None:
-            terms["identity"] = config.identity * self.identity(model.neutral())
         return terms
 
     def _image(self, view: SampledView) -> torch.Tensor:

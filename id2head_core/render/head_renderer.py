@@ -189,7 +189,7 @@ def _lit(
     if not seen.any():
         return np.array(backdrop, np.float32, order="C")
     if light is None:
-        light = _STUDIO
+        light = STUDIO
     else:  # from the world to the camera frame
         light = rotated(np.asarray(light, np.float32), camera.world_to_camera[:3, :3])
     scale = camera.projection[1, 1] * height / 2 / np.median(surface.depth[seen])
@@ -253,4 +253,5 @@ def _studio() -> np.ndarray:
     return light.astype(np.float32)
 
 
-_STUDIO = _studio()
+STUDIO = _studio()
+"""The default light in the camera frame, ``sh_coefficients [9, 3]``."""

@@ -142,9 +142,7 @@ def text_table(texts: list[str], text_encoder: TextEncoder, cache: Path) -> Text
     new = [text for text in texts if text not in known]
     for start in range(0, len(new), 64):
         part = text_encoder(new[start : start + 64])
-        parts.append(
-            [part.tokens[:, :KEPT_TOKENS].half(), part.mask[:, :KEPT_TOKENS], part.pooled]
-        )
+        parts.append([part.tokens[:, :KEPT_TOKENS].half(), part.mask[:, :KEPT_TOKENS], part.pooled])
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     known |= {text: len(known) + i for i, text in enumerate(new)}
     if new:

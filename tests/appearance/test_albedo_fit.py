@@ -7,7 +7,7 @@ import torch
 
 from id2head_core.appearance.appearance_model import AppearanceModel, allowed_texels, with_gains
 from id2head_core.appearance.fit import AppearanceFitConfig, IdentityTerm, fit_appearance
-from id2head_core.appearance.gain_maps import as_texture, hair_area, sample_map
+from id2head_core.appearance.gain_maps import as_texture, hair_area
 from id2head_core.appearance.relighting import LightLeak, relit, unit_light
 from id2head_core.appearance.shaded_render import AlbedoRenderer
 from id2head_core.appearance.spherical_harmonics import directional_light, preset_light
@@ -15,6 +15,7 @@ from id2head_core.guidance.prior_camera import prior_camera
 from id2head_core.guidance.prior_image import ControlRenderer, PriorScene
 from id2head_core.render.normals import vertex_normals
 from id2head_core.render.shading import LUMINANCE, diffuse_shading, sh_basis
+from id2head_core.render.textured_mesh import sample_map
 from id2head_core.structures import HeadAppearance
 from tests.appearance.albedo_oracle import HeadOracle, StubGuidance, bench, error, no_gains
 

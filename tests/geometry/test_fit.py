@@ -235,17 +235,6 @@ def test_a_head_without_hair():
     assert build_geometry(*templates(), result.fit, None).part("hair") is None
 
 
-def test_an_identity_term_takes_part():
-    seen = []
-
-    def identity(neutral):
-        seen.append(neutral.shape)
-        return neutral.square().sum()
-
-    last = run(HairOracle(fuller(start()[1])), quick(1), identity=identity)[-1]
-    assert last.losses["identity"] > 0 and seen == [start()[0].neutral.shape]
-
-
 @pytest.mark.parametrize(("yaw", "pitch", "expression"), [(0, 10, 8), (100, 10, 0), (160, -20, 11)])
 def test_the_picture_is_what_the_prior_was_trained_on(yaw, pitch, expression):
     template, hair_template = templates()
