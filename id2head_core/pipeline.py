@@ -174,14 +174,13 @@ class HeadPipeline:
             image = self._preview(head)
             yield Progress("fit", 1, 1, "First head", clock.left("geometry"), image, first)
         config = self.config
-        shape_steps = config.shape_steps if config.photo_evidence else 0
-        total = shape_steps + config.geometry_steps
-        if shape_steps:
+        total = config.shape_steps + config.geometry_steps
+        if config.shape_steps:
             run = self._match(identity, head, generator, clock)
             head = yield from _counted(run, 0, total)
         if config.geometry_steps:
             run = self._sculpt(identity, head, output_dir, seed, generator, clock)
-            head = yield from _counted(run, shape_steps, total)
+            head = yield from _counted(run, config.shape_steps, total)
         clock.done("geometry")
         total = config.appearance_steps + config.refine_steps
         if config.appearance_steps:
@@ -369,12 +368,15 @@ class HeadPipeline:
     ) -> Generator[Progress, None, "_Head"]:
         """ArcFace fit of what the photo cannot tell of the shape; the hair is measured anew."""
         template, hair_template, before = self.template, self.hair_template, head.fit
+        seen = None
+        if self.config.photo_evidence:
+            seen = seen_skin(template, hair_template, before, PhotoEvidence(identity))
         run = fit_identity_shape(
             template,
             head.geometry,
             head.appearance,
             before,
-            seen_skin(template, hair_template, before, PhotoEvidence(identity)),
+            seen,
             self.fitter.keypoints(before.neutral),
             self._embedding(identity),
             self.arcface,
@@ -387,7 +389,9 @@ class HeadPipeline:
                 fit = result or fit
                 left = clock.left("geometry")
                 yield Progress("geometry", step, steps, "Matching the face's shape", left)
-        hair = head.hair and fit_hair(hair_template, identity, fit)
+        hair = head.hair
+        if self.config.photo_evidence and hair is not None:
+            hair = fit_hair(hair_template, identity, fit)
         if self.config.geometry_steps:  # what follows needs the shape only, and builds the head
             return replace(head, fit=fit, hair=hair)
         return self._build(identity, fit, hair)
