@@ -35,7 +35,7 @@ class GeometryFitConfig:
     """Share of views without an expression."""
     hair_rates: tuple[float, float, float] = (1.2e-3, 5e-4, 2e-4)
     """Learning rates of the hair's levels, coarse first, metres per step."""
-    hair_least: float = 0.65
+    hair_least: float = 0.85
     """Share of the fitted thickness that stays wherever the photo's hair goes on: a prior that is
     unsure of the back must not make holes."""
     hair_reach: float = 0.012
@@ -53,7 +53,7 @@ class GeometryFitConfig:
     """Loss weight of the squared residual, mm, mostly where the photo saw the face."""
     laplacian: float = 2e-4
     """Loss weight of the residual's squared distance from its neighbours' mean, mm."""
-    hair_smoothness: float = 1e-3
+    hair_smoothness: float = 4e-3
     """Loss weight of squared steps of the hair's change between cells, mm."""
     expression: float = 1e-3
     """Loss weight of the squared learned coefficients."""

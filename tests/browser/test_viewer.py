@@ -328,3 +328,20 @@ def test_touch_targets_on_a_phone(visit, stub_site, photo):
           .filter(([, width, height]) => width < 44 || height < 44)"""
     )
     assert small == []
+
+
+def test_a_taller_head_is_framed_anew_unless_the_visitor_chose_the_view(viewer):
+    own = state(viewer, "viewer.camera.position.toArray()")
+    grow = "(by) => { const v = id2head.viewer; v.head.box.max.y += by; v.frame(); }"
+    try:
+        viewer.page.evaluate(grow, 0.01)  # little: the picture stays calm
+        assert state(viewer, "viewer.camera.position.toArray()") == own
+        viewer.page.evaluate(grow, 0.07)
+        taller = state(viewer, "viewer.camera.position.toArray()")
+        assert taller[1] > own[1] and taller[2] > own[2] + 0.05
+        viewer.page.evaluate("() => id2head.viewer.orbit(20, 0)")
+        turned = state(viewer, "viewer.camera.position.toArray()")
+        viewer.page.evaluate(grow, 0.08)
+        assert state(viewer, "viewer.camera.position.toArray()") == turned
+    finally:
+        viewer.page.evaluate("() => { id2head.viewer.head.box.max.y -= 0.16; }")

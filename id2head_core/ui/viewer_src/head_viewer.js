@@ -97,6 +97,9 @@ export class HeadViewer {
   /** Put the camera back in front of the head. */
   resetView() { if (this.head) this.portraitCamera.face(this.head.box); }
 
+  /** The same for a head of another height, unless the visitor has chosen the view. */
+  frame() { if (!this.portraitCamera.suits(this.head.box)) this.resetView(); }
+
   resize() {
     if (!this.host.isConnected) return this.dispose();
     const width = this.host.clientWidth, height = this.host.clientHeight;

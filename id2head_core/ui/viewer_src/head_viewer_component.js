@@ -61,6 +61,7 @@ export function mountHeadViewer({ element, props, watch }) {
       if (await showSheet(find("sheet"), url)) say("");
       else say(NO_WEBGL);
     } else if ((await load(url)) && url === wanted) {
+      stage.viewer.frame();
       comparison.arrive(url);
       tell("head");
     }

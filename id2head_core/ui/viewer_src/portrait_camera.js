@@ -6,6 +6,7 @@ import { reducedMotion } from "./dom.js";
 import { direction } from "./lighting.js";
 
 const CHEST = 0.2; // share of the bust's height below the portrait's frame
+const ROOM = 0.03; // metres that a head may differ in height from the one that was framed
 const TURN = 12; // seconds of one turn of the turntable
 const EYES_TO_CENTRE = 0.022, HALF_FACE = 0.092; // metres: what a thumbnail shows
 
@@ -88,8 +89,14 @@ export class PortraitCamera {
     this.controls.enableDamping = damped;
   }
 
+  /** Whether `box` may be shown without moving the camera: it fits, or the visitor chose the view. */
+  suits(box) {
+    return this.touched || Math.abs(box.max.y - this.framed.max.y) < ROOM && Math.abs(box.min.y - this.framed.min.y) < ROOM;
+  }
+
   /** A portrait from the front of what `box` bounds, the cut through the chest out of sight. */
   face(box) {
+    this.framed = box.clone();
     const size = box.getSize(new Vector3()), centre = box.getCenter(new Vector3());
     const bottom = box.min.y + CHEST * size.y;
     centre.y = (bottom + box.max.y) / 2;
