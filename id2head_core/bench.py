@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .camera import orbit_camera
-from .structures import HeadAppearance, HeadGeometry, HeadPart, Material
+from .structures import HeadAppearance, HeadGeometry, HeadPart, Identity, Material, Photo
 
 REPEATS = 11
 """Timed runs per line, after one that is not timed."""
@@ -125,7 +125,8 @@ def bench_guidance() -> None:
 
     stages = HeadPipeline().distillation
     template, prior = stages.template, stages.prior
-    fit, hair = stages.pure_start()
+    nobody = Identity(Photo(np.zeros((1, 1, 3), np.uint8)), None, None, None)
+    fit, hair = stages.pure_start(nobody, None)
     generator = torch.Generator().manual_seed(0)
     everywhere = np.ones(len(fit.neutral), np.float32)
     nowhere = np.zeros(len(stages.hair_template.uv), np.float32)
@@ -137,7 +138,7 @@ def bench_guidance() -> None:
         prior, "a young woman with long hair", torch.ones(512) / 512**0.5, stages.control
     )
     config = GeometryFitConfig()
-    objective = GeometryObjective(model, guidance, 0 * everywhere, None, None, config)
+    objective = GeometryObjective(model, guidance, 0 * everywhere, None, config)
     neutral, camera = torch.zeros(fit.neutral.shape), prior_camera(30.0)
     size = prior.resolution
     _report("mesh of an expression", lambda: model.mesh(neutral))

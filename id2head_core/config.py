@@ -22,7 +22,7 @@ class PipelineConfig:
     """Fit landmarks, texture and hair of the photo. False is the pure mode: the head comes from
     the photo's embedding, a text and score distillation alone."""
 
-    shape_steps: int = 60
+    shape_steps: int = 40
     """Steps of the ArcFace fit of the shape, where the photo cannot tell it; 0 switches it off."""
 
     geometry_steps: int = 100

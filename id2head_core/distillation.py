@@ -29,14 +29,17 @@ from .guidance.prior_folder import load_prior, load_stable_diffusion
 from .guidance.prior_image import ControlRenderer
 from .guidance.text_encoder import MiniLMTextEncoder, TextEncoder
 from .prompts import (
+    SKIN_TONES,
     Looks,
     colour_name,
     colour_of,
     describe,
     gender_word,
     hair_colour,
+    skin_word,
     style_of,
     style_word,
+    tone_of,
 )
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
@@ -79,13 +82,22 @@ class Distillation:
         return Guidance(self.prior, prompt, embedding, self.control, against)
 
     def looks(self, identity: Identity, hair: HairFit | None) -> Looks:
-        """Age, gender, hair style and hair colour as words know them."""
+        """Age, gender, skin, hair style and hair colour as words know them."""
         style, colour = "bald", ""
         if hair is not None:
             proxy = self.hair_template.proxy_vertices(self.template.mean)
             style = style_word(hair.thickness, proxy, hair.style)
             colour = "" if style == "bald" else colour_name(hair.colour)
-        return Looks(identity.age, gender_word(identity.gender), style, colour)
+        skin = skin_word(identity.darkness)
+        return Looks(identity.age, gender_word(identity.gender), style, colour, skin=skin)
+
+    def skin_tone(self, identity: Identity) -> float:
+        """Darkness of the skin where a run without photo evidence begins: its word's typical one.
+
+        The word is the prompt's, or what a photo whose skin was measured would be called.
+        """
+        word = tone_of(self.config.prompt) or skin_word(identity.darkness) or "fair"
+        return SKIN_TONES[word][1]
 
     def pure_start(self, identity: Identity, measured: HairFit | None) -> tuple[HeadFit, HairFit]:
         """The mean head, where a run without photo evidence begins.

@@ -19,7 +19,6 @@ import torch
 from . import __version__
 from .appearance.albedo import AppearanceBuilder
 from .appearance.identity_refinement import refine_identity
-from .appearance.photo_projection import luma, to_srgb
 from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
@@ -163,10 +162,12 @@ class HeadPipeline:
             clock.left("fit"),
             image=face_preview(photo, identity.face),
         )
-        fit, hair = self._start(identity)
+        identity, fit, hair = self._start(identity)
         clock.done("fit")
         yield Progress("fit", 1, 1, "Fitted the head", clock.left("first"))
         head = self._build(identity, fit, hair)
+        if self.config.photo_evidence:
+            identity = replace(identity, darkness=self.appearance.darkness(head.appearance))
         clock.done("first")
         if self.config.optimises:
             path = output_dir / "head_preview.glb"
@@ -310,9 +311,7 @@ class HeadPipeline:
 
     def _state(self, identity: Identity, head: "_Head") -> HeadState:
         """All that an edit needs to go on from a finished head."""
-        cheeks = self.appearance.regions.skin_reference
-        skin = head.appearance.materials["skin"].albedo
-        darkness = 1 - float(np.median(to_srgb(luma(skin))[cheeks]))
+        darkness = self.appearance.darkness(head.appearance)
         return HeadState(
             head.fit, head.hair, head.appearance, head.seen, head.displacements,
             self._embedding(identity).numpy(), identity.age, identity.gender, darkness,
@@ -328,13 +327,17 @@ class HeadPipeline:
         asset = HeadAsset(head.geometry, head.appearance, metadata)
         return replace(asset, path=write_glb(asset, path))
 
-    def _start(self, identity: Identity) -> tuple[HeadFit, HairFit | None]:
+    def _start(self, identity: Identity) -> tuple[Identity, HeadFit, HairFit | None]:
         """Where the head begins: fitted to the photo, or the mean head in pure mode."""
         fit = self.fitter(identity)
         hair = fit_hair(self.hair_template, identity, fit) if self.config.hair else None
-        if not self.config.photo_evidence:  # the fit only gave words for the hair
-            return self.distillation.pure_start(identity, hair)
-        return fit, hair
+        if self.config.photo_evidence:
+            return identity, fit, hair
+        # the fit only gives words for skin and hair
+        geometry = build_geometry(self.template, self.hair_template, fit, hair)
+        appearance, _ = self.appearance.project(identity, fit, geometry, hair)
+        identity = replace(identity, darkness=self.appearance.darkness(appearance))
+        return identity, *self.distillation.pure_start(identity, hair)
 
     def _build(
         self,
@@ -350,9 +353,10 @@ class HeadPipeline:
             displacements=None if sculpted is None else sculpted.displacements, brows=pure,
         )  # fmt: skip
         if pure:
+            tone = self.distillation.skin_tone(identity)
             appearance, seen = plain_appearance(
                 self.template, geometry, identity.age, identity.gender, self.config.texture_size,
-                tuple(hair.colour),
+                tuple(hair.colour), tone,
             ), None  # fmt: skip
         else:
             appearance, seen = self.appearance.project(identity, fit, geometry, hair)

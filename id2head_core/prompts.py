@@ -38,6 +38,12 @@ COLOUR_SYNONYMS: dict[str, tuple[str, ...]] = {
 AGES = ((3.0, "baby"), (12.0, "child"), (28.0, "young"), (45.0, ""), (60.0, "middle-aged"))
 """Upper bound in years of each word; above the last one ``"old"``."""
 
+SKIN_TONES: dict[str, tuple[float, float]] = {
+    "pale": (0.30, 0.25), "fair": (0.39, 0.35), "tan": (0.48, 0.43), "brown": (0.60, 0.54),
+    "dark": (1.0, 0.67),
+}  # fmt: skip
+"""Darkness of the skin (see ``StockLook.skin``): upper bound and typical value of each word."""
+
 HAIR_STYLES: dict[str, tuple[str, ...]] = {
     "bald": ("bald", "with a bald head", "with no hair"),
     "buzzcut": ("with a {c} buzzcut", "with very short cropped {c} hair", "with a {c} buzz cut"),
@@ -91,6 +97,7 @@ class Looks:
         colour: key of ``HAIR_COLOURS``, or empty.
         ancestry: such as ``"asian"``, or empty.
         beard: key of ``BEARDS``, or empty.
+        skin: key of ``SKIN_TONES``, or empty.
     """
 
     age: float | None = None
@@ -99,6 +106,7 @@ class Looks:
     colour: str = ""
     ancestry: str = ""
     beard: str = ""
+    skin: str = ""
 
 
 def describe(looks: Looks, generator: np.random.Generator | None = None) -> str:
@@ -115,6 +123,7 @@ def describe(looks: Looks, generator: np.random.Generator | None = None) -> str:
             gender=looks.gender if generator.random() < 0.95 else "person",
             colour=_said(looks.colour, generator) if generator.random() < 0.93 else "",
             ancestry=looks.ancestry if generator.random() < 0.8 else "",
+            skin=looks.skin if generator.random() < 0.5 else "",
         )
     age = age_word(looks.age)
     noun = looks.gender
@@ -128,7 +137,8 @@ def describe(looks: Looks, generator: np.random.Generator | None = None) -> str:
     if hair.startswith("with a ") and hair[7:8] in "aeiou":
         hair = "with an " + hair[7:]
     before = ["bald"] if hair == "bald" else []
-    words = [word for word in (age, *before, looks.ancestry, noun) if word]
+    skin = looks.skin and f"{looks.skin}-skinned"
+    words = [word for word in (age, *before, skin, looks.ancestry, noun) if word]
     article = "an" if words[0][0] in "aeiou" and words[0] != "european" else "a"
     after = [] if before else [hair]
     if looks.beard:
@@ -148,6 +158,13 @@ def age_word(age: float | None) -> str:
     if age is None:
         return ""
     return next((word for bound, word in AGES if age < bound), "old")
+
+
+def skin_word(darkness: float | None) -> str:
+    """Word for the darkness of skin; empty if it is unknown."""
+    if darkness is None:
+        return ""
+    return next(word for word, (bound, _) in SKIN_TONES.items() if darkness <= bound)
 
 
 def gender_word(female: float) -> str:
@@ -175,7 +192,12 @@ def style_of(prompt: str) -> str:
 def colour_of(prompt: str) -> str:
     """Hair colour that a prompt names by its main word; empty if none."""
     longest_first = sorted(HAIR_COLOURS, key=len, reverse=True)
-    return next((c for c in longest_first if re.search(rf"\b{c}\b", prompt)), "")
+    return next((c for c in longest_first if re.search(rf"\b{c}\b(?!-skin)", prompt)), "")
+
+
+def tone_of(prompt: str) -> str:
+    """Skin tone that a prompt names; empty if none."""
+    return next((tone for tone in SKIN_TONES if re.search(rf"\b{tone}[- ]skin", prompt)), "")
 
 
 def hair_colour(name: str) -> np.ndarray:

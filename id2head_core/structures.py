@@ -93,6 +93,7 @@ class Identity:
         parsing: segmentation around the head.
         age: estimated years.
         gender: estimated probability of "female" in [0, 1].
+        darkness: of the skin without the photo's light (see ``StockLook.skin``), once measured.
     """
 
     photo: Photo
@@ -101,6 +102,7 @@ class Identity:
     parsing: FaceParsing
     age: float = 30.0
     gender: float = 0.5
+    darkness: float | None = None
 
 
 @dataclass(frozen=True)

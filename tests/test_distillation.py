@@ -18,9 +18,9 @@ from id2head_core.structures import HairFit
 from tests.geometry.geometry_oracle import start, templates
 
 
-def person(age: float, gender: float) -> SimpleNamespace:
+def person(age: float, gender: float, darkness: float | None = None) -> SimpleNamespace:
     """Of ``Identity``, what words are made from."""
-    return SimpleNamespace(age=age, gender=gender)
+    return SimpleNamespace(age=age, gender=gender, darkness=darkness)
 
 
 def hair(style: str, colour: str) -> HairFit:
@@ -88,6 +88,24 @@ def test_the_prompt_says_what_was_measured(distillation, age, gender, style, col
     assert distillation.looks(person(age, gender), measured).colour == colour
     assert guidance.prior is distillation.prior and guidance.embedding is embedding
     assert guidance.control is distillation.control
+
+
+@pytest.mark.parametrize(
+    ("darkness", "prompt", "word", "begins"),
+    [
+        (None, "", "", 0.35),
+        (0.2, "", "pale", 0.25),
+        (0.45, "", "tan", 0.43),
+        (0.9, "", "dark", 0.67),
+        (0.9, "a pale-skinned man", "dark", 0.25),
+        (0.9, "a woman with brown hair", "dark", 0.67),
+    ],
+)
+def test_skin_tones_are_words(distillation, monkeypatch, darkness, prompt, word, begins):
+    monkeypatch.setattr(distillation, "config", pure(prompt=prompt))
+    someone = person(30, 0.9, darkness)
+    assert distillation.looks(someone, None).skin == word
+    assert distillation.skin_tone(someone) == begins
 
 
 def test_a_configured_prompt_takes_the_place_of_the_measured_one(distillation, monkeypatch):

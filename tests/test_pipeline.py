@@ -142,7 +142,8 @@ def test_one_seed_repeats_and_two_differ(refined, tmp_path):
 
 
 def test_pure_mode_makes_a_head_without_fitting_the_photo(tiny_prior_folder, tmp_path):
-    config = pure(base=str(tiny_prior_folder), geometry_steps=2, appearance_steps=2, refine_steps=2)
+    steps = {"shape_steps": 2, "geometry_steps": 2, "appearance_steps": 2, "refine_steps": 2}
+    config = pure(base=str(tiny_prior_folder), **steps)
     asset = HeadPipeline(config)(weights.path(PERSON), output_dir=tmp_path)
     assert asset.metadata["preset"] == "pure" and not asset.metadata["photo_evidence"]
     assert {part.name for part in asset.geometry.parts} >= {"skin", "hair", "brows"}

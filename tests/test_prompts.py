@@ -12,13 +12,17 @@ from id2head_core.prompts import (
     DYES,
     HAIR_COLOURS,
     HAIR_STYLES,
+    SKIN_TONES,
     Looks,
     age_word,
     colour_name,
+    colour_of,
     describe,
     gender_word,
     hair_colour,
+    skin_word,
     style_word,
+    tone_of,
 )
 from id2head_core.template.hair import BALD
 from tests.geometry.geometry_oracle import templates
@@ -47,6 +51,8 @@ SAID = {name: (name, *COLOUR_SYNONYMS[name]) for name in HAIR_COLOURS}
         (Looks(30, "woman", "bob", "", "asian"), "an asian woman with a bob"),
         (Looks(20, "woman", "bob", "", "asian"), "a young asian woman with a bob"),
         (Looks(30, "woman", "bob", "", "european"), "a european woman with a bob"),
+        (Looks(30, "woman", "bob", skin="fair"), "a fair-skinned woman with a bob"),
+        (Looks(70, "man", "bald", skin="dark"), "an old bald dark-skinned man"),
     ],
 )  # fmt: skip
 def test_canonical_prompts(looks, prompt):
@@ -167,3 +173,16 @@ def share(thickness: np.ndarray, proxy: np.ndarray) -> float:
     """Part of the skull with hair."""
     skull = proxy[:, 1] > 0.04
     return float((thickness[skull] > 0.001).mean())
+
+
+def test_the_skin_has_one_word_for_each_darkness():
+    assert skin_word(None) == ""
+    for word, (_, typical) in SKIN_TONES.items():
+        assert skin_word(typical) == word
+        prompt = describe(Looks(40, "woman", "long", "red", skin=word))
+        assert (tone_of(prompt), colour_of(prompt)) == (word, "red")
+    assert [skin_word(d) for d in (0.0, 1.0)] == ["pale", "dark"]
+    assert tone_of("a woman with dark brown hair") == ""
+    assert tone_of("an old man with dark skin") == "dark"
+    said = [describe(Looks(skin="tan"), np.random.default_rng(i)) for i in range(200)]
+    assert 0.4 < np.mean(["tan-skinned" in prompt for prompt in said]) < 0.6

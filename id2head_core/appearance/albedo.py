@@ -39,6 +39,11 @@ class AppearanceBuilder:
         """Materials of ``geometry``'s parts; arguments as ``project``."""
         return self.project(identity, fit, geometry, hair)[0]
 
+    def darkness(self, appearance: HeadAppearance) -> float:
+        """Of a head's skin, see ``StockLook.skin``."""
+        skin = appearance.materials["skin"].albedo
+        return 1 - float(np.median(to_srgb(luma(skin))[self.regions.skin_reference]))
+
     def project(
         self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
     ) -> tuple[HeadAppearance, np.ndarray]:

@@ -11,9 +11,6 @@ HAIR_BROWN = (0.085, 0.052, 0.032)
 
 HAIR_ROUGHNESS, SKIN_ROUGHNESS = 0.55, 0.58
 
-DARKNESS = 0.36
-"""Of the skin, see ``HeadTemplate.stock_skin``: in the middle."""
-
 
 def plain_appearance(
     template: HeadTemplate,
@@ -22,6 +19,7 @@ def plain_appearance(
     gender: float,
     size: int,
     hair: tuple[float, float, float] = HAIR_BROWN,
+    darkness: float = 0.36,
 ) -> HeadAppearance:
     """Stock skin and eyes, plain hair.
 
@@ -32,9 +30,10 @@ def plain_appearance(
         gender: probability of "female" in [0, 1].
         size: side of the skin's texture.
         hair: linear albedo of the hair.
+        darkness: of the skin, see ``StockLook.skin``.
     """
     skin = cv2.resize(
-        template.stock_skin(age, gender, DARKNESS), (size, size), interpolation=cv2.INTER_AREA
+        template.stock_skin(age, gender, darkness), (size, size), interpolation=cv2.INTER_AREA
     )
     bound = [part.name for part in geometry.parts if part.name not in ("skin", "hair")]
     materials = {"skin": Material(skin, roughness=SKIN_ROUGHNESS)}

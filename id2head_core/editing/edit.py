@@ -18,7 +18,7 @@ from ..distillation import appearance_progress, geometry_progress
 from ..errors import EditError
 from ..geometry.fit import GeometryFitConfig, Held, fit_geometry
 from ..guidance.inputs import Guidance
-from ..prompts import Looks, colour_name, describe, gender_word, hair_colour
+from ..prompts import Looks, colour_name, describe, gender_word, hair_colour, skin_word
 from ..structures import HeadAppearance, HeadGeometry, Material, Progress
 from ..template.hair import BALD, HairTemplate
 from ..template.head_template import HeadTemplate
@@ -134,7 +134,10 @@ class HeadEditor:
         """What a prompt can say of a head."""
         style = hair_start.current_style(self.hair_template, state, self._proxy)
         colour = "" if style == "bald" else colour_name(state.hair.colour, dyes=True)
-        return Looks(state.age, gender_word(state.gender), style, colour, beard=state.beard)
+        return Looks(
+            state.age, gender_word(state.gender), style, colour, beard=state.beard,
+            skin=skin_word(state.darkness),
+        )  # fmt: skip
 
     def geometry(
         self, started: Started, guidance: Guidance, generator: torch.Generator, left: Callable

@@ -43,14 +43,16 @@ class IdentityShapeConfig:
     """Cameras to either side, degrees from the front."""
     pitches: tuple[float, float] = (-8.0, 12.0)
     """Heights of the cameras, degrees."""
-    rate: float = 0.08
+    rate: float = 0.1
     """Learning rate of the coefficients, standard deviations per step."""
     prior: float = 3e-3
     """Loss weight of the coefficients' sum of squares."""
     symmetric: bool = True
     """Whether left and right move alike."""
-    size: int = 288
-    """Side of the pictures, pixels."""
+    cap: float = 0.02
+    """Motion that no vertex exceeds, metres; a quarter of it is usual."""
+    size: int = 224
+    """Side of the pictures, pixels; the recogniser's own are a little coarser."""
     jitter: float = 0.006
     """Standard deviation of the keypoints, relative to the picture: nobody aligns better."""
 
@@ -115,14 +117,19 @@ class IdentityMotion:
         template: the head template.
         fit: the head.
         seen: ``[N]`` in [0, 1], what the photo shows of each vertex; None = no photo.
-        symmetric: whether left and right move alike.
+        config: settings.
     """
 
     def __init__(
-        self, template: HeadTemplate, fit: HeadFit, seen: np.ndarray | None, symmetric: bool
+        self,
+        template: HeadTemplate,
+        fit: HeadFit,
+        seen: np.ndarray | None,
+        config: IdentityShapeConfig,
     ):
+        self._cap = config.cap
         basis = template.identity_basis.astype(np.float32)  # [K, N, 3]
-        if symmetric:
+        if config.symmetric:
             basis = (basis + basis[:, template.mirror] * np.float32([-1, 1, 1])) / 2
         low, high = BUST
         fade = np.clip((fit.neutral[:, 1] - low) / (high - low), 0, 1)
@@ -137,7 +144,8 @@ class IdentityMotion:
 
     def __call__(self) -> torch.Tensor:
         """``[N, 3]``, metres."""
-        return torch.tensordot(self.coefficients, self._basis, 1)
+        motion = torch.tensordot(self.coefficients, self._basis, 1)
+        return motion * (1 + motion.square().sum(1, keepdim=True) / self._cap**2).rsqrt()
 
 
 def fit_identity_shape(
@@ -174,18 +182,17 @@ def fit_identity_shape(
     """
     config = config or IdentityShapeConfig()
     picture = HeadPicture(geometry, appearance, template, fit.neutral, config.size)
-    motion = IdentityMotion(template, fit, seen, config.symmetric)
+    motion = IdentityMotion(template, fit, seen, config)
     optimizer = torch.optim.Adam([motion.coefficients], lr=config.rate)
     carrier = torch.from_numpy(cKDTree(fit.neutral).query(keypoints)[1])
     points = torch.from_numpy(keypoints.astype(np.float32))
     for step in range(steps):
         moved = motion()
         now = (points + moved[carrier]).detach().numpy()
-        cosines = [
-            _similarity(picture, moved, now, side, embedding, arcface, config, generator)
-            for side in (1, -1)
+        crops = [
+            _aligned(picture, moved, now, side, arcface, config, generator) for side in (1, -1)
         ]
-        loss = 1 - torch.stack(cosines).mean()
+        loss = 1 - (arcface.embed(torch.cat(crops)) @ embedding).mean()
         loss = loss + config.prior * motion.coefficients.square().sum()
         optimizer.zero_grad()
         loss.backward()
@@ -196,17 +203,16 @@ def fit_identity_shape(
         yield steps, moved_fit(template, fit, motion().numpy())
 
 
-def _similarity(
+def _aligned(
     picture: HeadPicture,
     motion: torch.Tensor,
     keypoints: np.ndarray,
     side: int,
-    embedding: torch.Tensor,
     arcface: ArcFace,
     config: IdentityShapeConfig,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Cosine of one random view from the left (``side`` = 1) or the right (-1), a scalar."""
+    """ArcFace's crop ``[1, 3, 112, 112]`` of a random view from the left (1) or the right (-1)."""
     draw = torch.rand(3, generator=generator).tolist()
     yaw = config.yaws[0] + (config.yaws[1] - config.yaws[0]) * draw[0]
     pitch = config.pitches[0] + (config.pitches[1] - config.pitches[0]) * draw[1]
@@ -215,7 +221,7 @@ def _similarity(
     points = camera.pixels(keypoints, config.size, config.size)[:, :2] - 0.5  # as the detector
     points = torch.from_numpy(points.astype(np.float32))[None]
     points = points + config.jitter * config.size * torch.randn(1, 5, 2, generator=generator)
-    return arcface.embed(arcface.align(image.clamp(0, 1), points))[0] @ embedding
+    return arcface.align(image.clamp(0, 1), points)
 
 
 def moved_fit(template: HeadTemplate, fit: HeadFit, motion: np.ndarray) -> HeadFit:

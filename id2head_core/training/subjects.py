@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ..appearance.face_regions import FaceRegions
+from ..appearance.photo_projection import luma, to_srgb
 from ..appearance.uv_atlas import UVAtlas
 from ..editing.skin_start import bearded
 from ..prompts import (
@@ -24,6 +25,7 @@ from ..prompts import (
     colour_name,
     gender_word,
     hair_colour,
+    skin_word,
     style_word,
 )
 from ..structures import HairFit, HeadAppearance, HeadGeometry, Material
@@ -110,7 +112,8 @@ class SubjectMaker:
                                          p=[0.5, 0.2, 0.22, 0.08]))  # fmt: skip
         if beard:
             skin = bearded(self.regions, skin, beard, 0.8 * np.minimum(hair.colour, 0.4))
-        looks = replace(looks, age=age, gender=gender, ancestry=ancestry, beard=beard)
+        looks = replace(looks, age=age, gender=gender, ancestry=ancestry, beard=beard,
+                        skin=skin_word(darkness))  # fmt: skip
         brows = _shade_of(hair.colour, looks.colour)
         return self._subject("painted", looks, neutral, skin, eyes, hair, brows, None, generator)
 
@@ -138,9 +141,11 @@ class SubjectMaker:
             word = style_word(hair.thickness, self._proxy, hair.style)
             looks = Looks(style=word, colour="" if word == "bald" else colour_name(hair.colour))
         gender = gender_word(float(person["gender"]))
-        looks = replace(looks, age=float(person["age"]), gender=gender)
         neutral = person["neutral"].astype(np.float32)
         skin = _decoded(person["skin"])
+        cheeks = to_srgb(luma(skin))[self.regions.skin_reference]
+        tone = skin_word(1 - float(np.median(cheeks)))
+        looks = replace(looks, age=float(person["age"]), gender=gender, skin=tone)
         if kind == "recombined":
             thickness = person["thickness"].astype(np.float32)
             own = HairFit(str(person["style"]), thickness, self._bare_colour(skin))

@@ -23,6 +23,7 @@ from id2head_core.template.fit import TemplateFitter
 from tests.geometry.geometry_oracle import start, templates
 
 SIZE = 160
+FREE = IdentityShapeConfig(symmetric=False)
 SIDES = (-60.0, -30.0, 30.0, 60.0)
 
 
@@ -79,7 +80,7 @@ def test_skin_that_the_photo_shows_stays_at_its_pixel():
     fit = start()[0]
     seen = (fit.neutral[:, 2] > 0.05).astype(np.float32)
     for evidence, still in ((seen, seen > 0), (None, seen > 2)):
-        motion = IdentityMotion(template, fit, evidence, symmetric=False)
+        motion = IdentityMotion(template, fit, evidence, FREE)
         with torch.no_grad():
             motion.coefficients.copy_(torch.linspace(-1, 1, len(motion.coefficients)))
             moved = motion().numpy()
@@ -97,7 +98,9 @@ def test_skin_that_the_photo_shows_stays_at_its_pixel():
 def test_left_and_right_move_alike_if_asked():
     template, _ = templates()
     for symmetric in (True, False):
-        motion = IdentityMotion(template, start()[0], None, symmetric)
+        motion = IdentityMotion(
+            template, start()[0], None, IdentityShapeConfig(symmetric=symmetric)
+        )
         with torch.no_grad():
             motion.coefficients.copy_(torch.linspace(-1, 1, len(motion.coefficients)))
             moved = motion().numpy()
@@ -105,6 +108,13 @@ def test_left_and_right_move_alike_if_asked():
         mirrored = moved[template.mirror] * [-1, 1, 1]
         alike = np.abs(moved - mirrored)[head_only].max() < 1e-5
         assert alike == symmetric
+
+
+def test_no_vertex_moves_beyond_the_cap():
+    motion = IdentityMotion(templates()[0], start()[0], None, FREE)
+    with torch.no_grad():
+        motion.coefficients.fill_(100.0)
+        assert 0.9 * FREE.cap < motion().norm(dim=1).max() <= FREE.cap
 
 
 def _similarity(shape, embedding, arcface, keypoints) -> float:
