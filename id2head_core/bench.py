@@ -113,7 +113,7 @@ def bench_geometry() -> None:
 
 
 def bench_guidance() -> None:
-    """One step of score distillation by parts: render, network, backward; both stages."""
+    """One step of score distillation of the geometry by parts: render, network, backward."""
     from .expressions import EXPRESSIONS
     from .geometry.fit import GeometryFitConfig
     from .geometry.head_model import HeadModel
