@@ -18,14 +18,14 @@ from ..render.head_renderer import HeadRenderer
 from ..structures import HeadAppearance, HeadGeometry
 from ..template.head_template import HeadTemplate
 from .appearance_model import AppearanceModel, allowed_texels, with_gains
-from .fit_config import AppearanceFitConfig, IdentityTerm
+from .fit_config import AppearanceFitConfig
 from .gain_maps import hair_area
 from .objective import AppearanceObjective
 
 if TYPE_CHECKING:
     from ..guidance.inputs import Guidance
 
-__all__ = ["AppearanceFitConfig", "AppearanceStep", "IdentityTerm", "fit_appearance"]
+__all__ = ["AppearanceFitConfig", "AppearanceStep", "fit_appearance"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,6 @@ def fit_appearance(
     *,
     seen: np.ndarray | None,
     neutral: np.ndarray | None = None,
-    identity: IdentityTerm | None = None,
     config: AppearanceFitConfig | None = None,
     generator: torch.Generator,
 ) -> Iterator[AppearanceStep]:
@@ -80,7 +79,6 @@ def fit_appearance(
             colour as a whole first.
         neutral: template vertices ``[N, 3]`` of the head, metres, for the control maps; None goes
             without them.
-        identity: optional identity loss.
         config: settings.
         generator: of cameras, expressions, lights, noise and initial codes.
 
@@ -89,9 +87,7 @@ def fit_appearance(
     """
     config = config or AppearanceFitConfig()
     allowed = None if seen is None else allowed_texels(seen)
-    objective = AppearanceObjective(
-        template, geometry, appearance, guidance, allowed, neutral, identity
-    )
+    objective = AppearanceObjective(template, geometry, appearance, guidance, allowed, neutral)
     keeps = config.keep_hair_colour and seen is not None
     model = AppearanceModel(
         seen is None, generator, allowed if config.keep_tone else None,

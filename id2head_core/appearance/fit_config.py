@@ -1,11 +1,7 @@
 """Settings of the appearance stage."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
-from ..camera import Camera
 from ..guidance.score_distillation import TimestepSchedule
 
 
@@ -54,22 +50,5 @@ class AppearanceFitConfig:
     """Loss weight of changes that a light could have caused, its colour included."""
     expression: float = 3e-3
     """Loss weight of the expressions' log gains; tenfold where the photo saw the skin."""
-    identity: float = 0.02
-    """Loss weight of the identity term, if there is one."""
     preview_every: int = 10
     """Steps between two preview pictures; 0 = none."""
-
-
-@dataclass(frozen=True)
-class IdentityTerm:
-    """Identity loss on a lit picture of the neutral head.
-
-    Attributes:
-        camera: of the picture.
-        size: side of the picture, pixels.
-        loss: from sRGB ``[1, 3, size, size]`` in [0, 1] to a scalar, differentiable.
-    """
-
-    camera: Camera
-    size: int
-    loss: Callable[[torch.Tensor], torch.Tensor]

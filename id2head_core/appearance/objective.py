@@ -21,11 +21,10 @@ from ..render.textured_mesh import sample_map
 from ..structures import HeadAppearance, HeadGeometry
 from ..template.head_template import HeadTemplate
 from .appearance_model import GainMaps
-from .fit_config import AppearanceFitConfig, IdentityTerm
+from .fit_config import AppearanceFitConfig
 from .gain_maps import Seam, roughness
-from .relighting import LightLeak, random_unit_light, relit, unit_light
+from .relighting import LightLeak, random_unit_light, relit
 from .shaded_render import AlbedoRenderer
-from .spherical_harmonics import preset_light
 
 NEUTRAL = np.zeros(len(EXPRESSIONS), np.float32)
 """Expression weights of the neutral head."""
@@ -71,7 +70,6 @@ class AppearanceObjective:
         guidance: see ``guidance.inputs``.
         allowed: where the head's own gain acts on the skin, or None = everywhere.
         neutral: template vertices ``[N, 3]``, or None: no control maps.
-        identity: optional identity loss.
     """
 
     def __init__(
@@ -82,9 +80,8 @@ class AppearanceObjective:
         guidance,
         allowed: np.ndarray | None,
         neutral: np.ndarray | None,
-        identity: IdentityTerm | None,
     ):
-        self.guidance, self.identity, self._neutral = guidance, identity, neutral
+        self.guidance, self._neutral = guidance, neutral
         size = guidance.prior.resolution
         self._renderer = AlbedoRenderer(geometry, appearance, size, allowed)
         self._photo = allowed is not None
@@ -94,10 +91,6 @@ class AppearanceObjective:
         skin, hair = geometry.parts[0], geometry.part("hair")
         self._seam = Seam(skin)
         self._around(hair is not None)
-        if identity is not None:
-            portrait = AlbedoRenderer(geometry, appearance, identity.size, allowed)
-            self._portrait = portrait.view(identity.camera, NEUTRAL)
-            self._studio = unit_light(preset_light("front"))
 
     def _around(self, hair: bool) -> None:
         """Points of the visible surface, for the priors: every few samples of eight views."""
@@ -166,7 +159,7 @@ class AppearanceObjective:
         return loss, float(residuals.square().mean())
 
     def priors(self, maps: GainMaps, config: AppearanceFitConfig) -> dict[str, torch.Tensor]:
-        """Weighted regularisers and the identity term, by name."""
+        """Weighted regularisers by name."""
         smooth = roughness(maps.skin) + roughness(maps.hair) + roughness(maps.expressions)
         leaks = self._leaks["skin"](maps.skin)
         if "hair" in self._leaks:
@@ -184,10 +177,6 @@ class AppearanceObjective:
             "leak": config.leak * leaks,
             "expression": config.expression * (maps.expressions.square().mean() + 9 * seen),
         }
-        if self.identity is not None:
-            image = self._portrait.image(maps.skin, maps.hair, maps.of_expression(None))
-            lit = relit(image, self._portrait.basis, self._studio)
-            terms["identity"] = config.identity * self.identity.loss(lit[None])
         return terms
 
     def _against(self, sampled, cameras):

@@ -50,7 +50,7 @@ class IdentityShapeConfig:
     symmetric: bool = True
     """Whether left and right move alike."""
     cap: float = 0.02
-    """Motion that no vertex exceeds, metres; a quarter of it is usual."""
+    """Motion that no vertex exceeds, metres; half of it is rare."""
     size: int = 224
     """Side of the pictures, pixels; the recogniser's own are a little coarser."""
     jitter: float = 0.006
@@ -89,7 +89,7 @@ class HeadPicture:
         self._outline = torch.from_numpy(point)[self._mesh.faces]  # seams of the texture closed
 
     def __call__(self, motion: torch.Tensor, camera: Camera) -> torch.Tensor:
-        """SRGB ``[1, 3, S, S]`` of the head whose template vertices moved by ``motion [N, 3]``.
+        """A picture ``[1, 3, S, S]``, sRGB, after a ``motion [N, 3]`` of the template's vertices.
 
         Other parts follow the skin next to them.
         """
@@ -199,8 +199,7 @@ def fit_identity_shape(
         optimizer.step()
         if step + 1 < steps:
             yield step + 1, None
-    with torch.no_grad():
-        yield steps, moved_fit(template, fit, motion().numpy())
+    yield steps, moved_fit(template, fit, motion().detach().numpy())
 
 
 def _aligned(

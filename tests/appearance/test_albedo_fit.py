@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from id2head_core.appearance.appearance_model import AppearanceModel, allowed_texels, with_gains
-from id2head_core.appearance.fit import AppearanceFitConfig, IdentityTerm, fit_appearance
+from id2head_core.appearance.fit import AppearanceFitConfig, fit_appearance
 from id2head_core.appearance.gain_maps import as_texture, hair_area
 from id2head_core.appearance.relighting import LightLeak, relit, unit_light
 from id2head_core.appearance.shaded_render import AlbedoRenderer
@@ -31,7 +31,7 @@ SETTINGS = AppearanceFitConfig(
 NEUTRAL = np.zeros(13, np.float32)
 
 
-def _steps(oracle, *, seed=0, seen=True, identity=None, **changes):
+def _steps(oracle, *, seed=0, seen=True, **changes):
     given = bench()
     return fit_appearance(
         given.template,
@@ -39,7 +39,6 @@ def _steps(oracle, *, seed=0, seen=True, identity=None, **changes):
         given.start,
         StubGuidance(oracle),
         seen=given.seen if seen else None,
-        identity=identity,
         config=replace(SETTINGS, **changes),
         generator=torch.Generator().manual_seed(seed),
     )
@@ -277,21 +276,6 @@ def test_control_maps_reach_the_prior():
     prompts, control = seen[0]
     assert prompts == ["a person"] * 2 and control.shape == (2, 6, 32, 32)
     assert control.dtype == torch.float32 and control.std() > 0.05
-
-
-def test_the_identity_term_sees_a_lit_portrait_and_moves_the_free_skin():
-    pictures = []
-
-    def brightness(image):
-        pictures.append(image.detach())
-        return image.mean()
-
-    term = IdentityTerm(prior_camera(0.0, zoom=2.0), 48, brightness)
-    oracle = HeadOracle(bench().geometry, bench().start)
-    *_, last = _steps(oracle, identity=term, seen=False, steps=6, hair_rate=0.0)
-    assert pictures[0].shape == (1, 3, 48, 48) and last.losses["identity"] > 0
-    before = bench().start.materials["skin"].albedo
-    assert (last.appearance.materials["skin"].albedo / before).mean() < 0.995
 
 
 def test_hair_keeps_its_colour_as_a_whole_where_the_photo_told_it():
