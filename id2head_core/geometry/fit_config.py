@@ -53,7 +53,7 @@ class GeometryFitConfig:
     """Loss weight of the squared residual, mm, mostly where the photo saw the face."""
     laplacian: float = 2e-4
     """Loss weight of the residual's squared distance from its neighbours' mean, mm."""
-    hair_smoothness: float = 4e-3
+    hair_smoothness: float = 2e-3
     """Loss weight of squared steps of the hair's change between cells, mm."""
     expression: float = 1e-3
     """Loss weight of the squared learned coefficients."""

@@ -73,7 +73,7 @@ def test_forty_steps_find_the_hair_that_the_prior_knows(pure):
     assert hair_error(result.hair, target) < 0.35 * hair_error(hair, target)
     early = np.mean([s.losses["residual"] for s in steps[:4]])
     late = np.mean([s.losses["residual"] for s in steps[-4:]])
-    assert late < 0.35 * early
+    assert late < 0.4 * early
     assert (result.hair.thickness > 0).sum() > (hair.thickness > 0).sum()  # and its outline
     assert prior.domains == {"geometry"}
 
