@@ -29,14 +29,15 @@ from .prior_hair_measures import hair_colour_table, hair_length_table
 from .prior_measures import camera_table, expression_table, frechet_table, identity_table
 from .prior_samples import Sampler, Table
 from .prior_sheets import sheets
+from .prior_skin_measures import skin_tone_table
 from .prior_validation import VARIANTS, validate
 from .render_dataset import SampleRenderer
 from .subjects import SubjectMaker
 
 logger = logging.getLogger(__name__)
 
-SECTIONS = ("training", "validation", "identity", "expression", "camera", "hair", "frechet",
-            "sheets")  # fmt: skip
+SECTIONS = ("training", "validation", "identity", "expression", "camera", "hair", "skin",
+            "frechet", "sheets")  # fmt: skip
 """In the order of the report."""
 
 SUBJECTS, FACES, HEADS, HAIRY_HEADS, SPREAD = 50, 78, 64, 16, 200
@@ -102,6 +103,10 @@ class Report:
             hair_colour_table(self.sampler, self.held_out, HAIRY_HEADS),
             hair_length_table(self.sampler, self.renderer, self.held_out, 2 * HAIRY_HEADS),
         ]
+
+    def skin(self) -> list[Table]:
+        """Tone of the skin that was asked for."""
+        return [skin_tone_table(self.sampler, self.held_out, HAIRY_HEADS)]
 
     def frechet(self) -> list[Table]:
         """Spread of the samples."""

@@ -12,7 +12,16 @@ from id2head_core.errors import OptionError
 from id2head_core.expressions import EXPRESSIONS
 from id2head_core.guidance.diffusion_prior import DOMAINS
 from id2head_core.guidance.text_encoder import TextFeatures
-from id2head_core.prompts import HAIR_COLOURS, HAIR_STYLES, Looks, colour_of, describe, style_of
+from id2head_core.prompts import (
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    SKIN_TONES,
+    Looks,
+    colour_of,
+    describe,
+    style_of,
+    tone_of,
+)
 from id2head_core.template.hair import HairTemplate
 from id2head_core.template.head_template import HeadTemplate
 from id2head_core.training import prior_report, render_dataset
@@ -39,6 +48,7 @@ from id2head_core.training.prior_measures import (
 from id2head_core.training.prior_probes import eroded, frechet, hair_mask, yaw_error
 from id2head_core.training.prior_samples import Sampler, Table, true_images
 from id2head_core.training.prior_sheets import sheet
+from id2head_core.training.prior_skin_measures import face_darkness, skin_tone_table
 from id2head_core.training.render_dataset import SampleRenderer, View, write_shard
 from id2head_core.training.subjects import SubjectMaker
 
@@ -139,6 +149,8 @@ class TruthPrior:
                 hair = hair_mask(geometry[i : i + 1], control[i : i + 1])[0]
                 colour = torch.tensor(HAIR_COLOURS[colour_of(prompt)]) / 255
                 texture[i][:, hair] = colour[:, None]
+            if tone_of(prompt):
+                texture[i] = 1 - SKIN_TONES[tone_of(prompt)][1]
             if style_of(prompt) == "long":
                 geometry[i, :, 32:] = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
             if style_of(prompt) == "bald":
@@ -209,6 +221,22 @@ def test_the_asked_hair_is_measured(truth, renderer, datasets):
     lengths = cells(hair_length_table(truth, renderer, datasets[1], 6))
     assert lengths["bald"] == 0
     assert lengths["long"] > 80 > lengths["short"]
+
+
+def test_the_asked_skin_is_measured(truth, datasets):
+    table = skin_tone_table(truth, datasets[1], 6)
+    assert cells(table, 5)["all"] == 100
+    for tone, typical, own, none, *_ in table.rows[: len(SKIN_TONES)]:
+        assert float(typical) == pytest.approx(SKIN_TONES[tone][1], abs=0.006)
+        assert float(own) == pytest.approx(float(typical), abs=0.03)
+        assert float(none) == pytest.approx(float(typical), abs=0.03)
+
+
+def test_darkness_is_of_the_face_alone():
+    image = torch.zeros(2, 3, 40, 40)
+    image[:, :, 10:30, 12:28] = torch.tensor([0.4, 0.8])[:, None, None, None]
+    box = torch.tensor([[12.0, 10, 28, 30]]).expand(2, 4)
+    np.testing.assert_allclose(face_darkness(image, box), [0.6, 0.2], atol=0.02)
 
 
 def test_prompts_are_read_back():
