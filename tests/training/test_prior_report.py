@@ -225,7 +225,7 @@ def test_the_asked_hair_is_measured(truth, renderer, datasets):
 
 def test_the_asked_skin_is_measured(truth, datasets):
     table = skin_tone_table(truth, datasets[1], 6)
-    assert cells(table, 5)["all"] == 100
+    assert cells(table, 4)["all"] == 100
     for tone, typical, own, none, *_ in table.rows[: len(SKIN_TONES)]:
         assert float(typical) == pytest.approx(SKIN_TONES[tone][1], abs=0.006)
         assert float(own) == pytest.approx(float(typical), abs=0.03)
