@@ -39,8 +39,8 @@ AGES = ((3.0, "baby"), (12.0, "child"), (28.0, "young"), (45.0, ""), (60.0, "mid
 """Upper bound in years of each word; above the last one ``"old"``."""
 
 SKIN_TONES: dict[str, tuple[float, float]] = {
-    "pale": (0.30, 0.25), "fair": (0.39, 0.35), "tan": (0.48, 0.43), "brown": (0.60, 0.54),
-    "dark": (1.0, 0.67),
+    "pale": (0.30, 0.25), "fair": (0.40, 0.35), "tan": (0.52, 0.45), "brown": (0.62, 0.57),
+    "dark": (1.0, 0.68),
 }  # fmt: skip
 """Darkness of the skin (see ``StockLook.skin``): upper bound and typical value of each word."""
 

@@ -95,10 +95,10 @@ def test_the_prompt_says_what_was_measured(distillation, age, gender, style, col
     [
         (None, "", "", 0.35),
         (0.2, "", "pale", 0.25),
-        (0.45, "", "tan", 0.43),
-        (0.9, "", "dark", 0.67),
+        (0.45, "", "tan", 0.45),
+        (0.9, "", "dark", 0.68),
         (0.9, "a pale-skinned man", "dark", 0.25),
-        (0.9, "a woman with brown hair", "dark", 0.67),
+        (0.9, "a woman with brown hair", "dark", 0.68),
     ],
 )
 def test_skin_tones_are_words(distillation, monkeypatch, darkness, prompt, word, begins):

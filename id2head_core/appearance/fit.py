@@ -17,7 +17,7 @@ from ..render.contact_sheet import portrait_camera
 from ..render.head_renderer import HeadRenderer
 from ..structures import HeadAppearance, HeadGeometry
 from ..template.head_template import HeadTemplate
-from .appearance_model import AppearanceModel, allowed_texels, with_gains
+from .appearance_model import TONE_SIZE, AppearanceModel, allowed_texels, with_gains
 from .fit_config import AppearanceFitConfig
 from .gain_maps import hair_area
 from .objective import AppearanceObjective
@@ -89,8 +89,11 @@ def fit_appearance(
     allowed = None if seen is None else allowed_texels(seen)
     objective = AppearanceObjective(template, geometry, appearance, guidance, allowed, neutral)
     keeps = config.keep_hair_colour and seen is not None
+    tone = None
+    if config.keep_tone:
+        tone = np.ones((TONE_SIZE, TONE_SIZE), np.float32) if allowed is None else allowed
     model = AppearanceModel(
-        seen is None, generator, allowed if config.keep_tone else None,
+        tone is None and seen is None, generator, tone,
         hair=hair_area(geometry.part("hair")) if keeps else None,
     )  # fmt: skip
     optimizer = torch.optim.Adam(_groups(model, config), betas=(0.9, 0.99))

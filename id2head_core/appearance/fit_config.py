@@ -26,7 +26,7 @@ class AppearanceFitConfig:
     light: float = 0.5
     """Share of views whose residual is taken under a random light."""
     colour_rate: float = 0.06
-    """Learning rate of the log colour of the whole skin (pure mode)."""
+    """Learning rate of the log colour of the whole skin, where no photo and no text tells it."""
     skin_rate: float = 0.02
     """Learning rate of the skin's log gains."""
     hair_rate: float = 0.05
@@ -37,8 +37,8 @@ class AppearanceFitConfig:
     """Whether the hair as a whole keeps its colour, which was measured in the photo; False for
     edits of the hair."""
     keep_tone: bool = True
-    """Whether skin that the photo did not show keeps its mean colour, which was matched to the
-    photo; False for edits of the skin."""
+    """Whether skin that the photo did not show keeps its mean colour: it was matched to the photo,
+    or without a photo to the tone that the text names. False for edits of the skin."""
     amplitude: float = 0.05
     """Loss weight of the squared log gains of skin that the photo did not show: its neighbourhood
     was matched to the photo already."""
