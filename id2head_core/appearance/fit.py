@@ -91,7 +91,7 @@ def fit_appearance(
     keeps = config.keep_hair_colour and seen is not None
     tone = None
     if config.keep_tone:
-        tone = np.ones((TONE_SIZE, TONE_SIZE), np.float32) if allowed is None else allowed
+        tone = objective.visible_skin(TONE_SIZE) if allowed is None else allowed
     model = AppearanceModel(
         tone is None and seen is None, generator, tone,
         hair=hair_area(geometry.part("hair")) if keeps else None,

@@ -113,6 +113,13 @@ class AppearanceObjective:
                 wrap=True,
             )
 
+    def visible_skin(self, side: int) -> np.ndarray:
+        """Share of the skin's visible points in each cell of its texture, ``[side, side]``."""
+        columns, rows = (self._skin_uv.numpy().T * side).astype(int).clip(0, side - 1)
+        counts = np.zeros((side, side), np.float32)
+        np.add.at(counts, (rows, columns), 1)
+        return counts / counts.sum()
+
     def distillation(
         self,
         maps: GainMaps,

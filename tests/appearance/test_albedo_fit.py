@@ -294,3 +294,21 @@ def test_area_of_the_hair_sums_to_one_and_is_zero_where_there_is_none():
     rows = np.flatnonzero(area.sum(1))
     v = hair.uv[hair.faces].mean(1)[:, 1]
     assert rows.min() == int(v.min() * 16) and rows.max() == int(v.max() * 16)
+
+
+def test_without_a_photo_the_skin_keeps_its_tone_if_asked():
+    """The oracle wants another colour; the mean over the visible skin stays."""
+    given = bench()
+    start = given.start.materials["skin"].albedo
+    gains = {}
+    for keep in (True, False):
+        *_, last = _steps(
+            HeadOracle(given.geometry, given.target), seen=False, steps=12, keep_tone=keep
+        )
+        ratio = np.log(np.maximum(last.appearance.materials["skin"].albedo, 1e-4) / start)
+        view = AlbedoRenderer(given.geometry, given.start, 32)
+        uv = torch.cat([view.view(prior_camera(45.0 * k, 5.0), NEUTRAL).skin_uv for k in range(8)])
+        shown = sample_map(torch.from_numpy(ratio.transpose(2, 0, 1).copy()), uv)
+        gains[keep] = float(shown.mean(0).abs().max())
+    assert gains[True] < 0.03
+    assert gains[False] > 3 * gains[True]
