@@ -16,6 +16,7 @@ from .appearance.fit import AppearanceFitConfig, AppearanceStep, fit_appearance
 from .camera import orbit_camera
 from .config import PipelineConfig
 from .editing.hair_start import LIT, restyled
+from .editing.shape_start import axes
 from .geometry.fit import (
     GeometryFitConfig,
     GeometryResult,
@@ -34,6 +35,7 @@ from .prompts import (
     colour_name,
     colour_of,
     describe,
+    gender_of,
     gender_word,
     hair_colour,
     skin_word,
@@ -44,6 +46,9 @@ from .prompts import (
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
 from .template.head_template import HeadTemplate
+
+FEMALE = {"woman": 0.5, "man": -0.5}
+"""Steps from the mean head along the axis from the mean man to the mean woman."""
 
 Left = Callable[[], float]
 """Seconds left, asked for each event."""
@@ -102,16 +107,19 @@ class Distillation:
     def pure_start(self, identity: Identity, measured: HairFit | None) -> tuple[HeadFit, HairFit]:
         """The mean head, where a run without photo evidence begins.
 
-        Its hair is the template's of the style and colour that the prompt names; what a configured
-        prompt leaves open is what ``measured`` would be called.
+        It is the mean woman's or man's if the prompt says so, and its hair is the template's of the
+        style and colour that the prompt names; what a configured prompt leaves open is what was
+        measured, in words.
         """
-        neutral = self.template.neutral(np.zeros(0, np.float32))
+        looks = self.looks(identity, measured)
+        share = FEMALE.get(gender_of(self.config.prompt) or looks.gender, 0.0)
+        change = share * axes()["female"]
+        neutral = self.template.neutral(np.zeros(0, np.float32), change)
         nothing = np.zeros(len(self.template.action_names), np.float32)
         fit = HeadFit(
             orbit_camera(), 0.0, 0.0, 0.0, np.zeros(0, np.float32), nothing,
-            np.zeros_like(neutral), neutral, neutral, 0.0,
+            change, neutral, neutral, 0.0,
         )  # fmt: skip
-        looks = self.looks(identity, measured)
         hair = restyled(self.hair_template, None, style_of(self.config.prompt) or looks.style)
         colour = colour_of(self.config.prompt) or looks.colour
         return fit, replace(hair, colour=LIT * hair_colour(colour)) if colour else hair

@@ -200,6 +200,13 @@ def tone_of(prompt: str) -> str:
     return next((tone for tone in SKIN_TONES if re.search(rf"\b{tone}[- ]skin", prompt)), "")
 
 
+def gender_of(prompt: str) -> str:
+    """``"woman"`` or ``"man"`` as a prompt names them; empty if it names neither."""
+    if re.search(r"\b(woman|girl|lady|female)\b", prompt):
+        return "woman"
+    return "man" if re.search(r"\b(man|boy|male)\b", prompt) else ""
+
+
 def hair_colour(name: str) -> np.ndarray:
     """Linear RGB ``[3]`` of a named colour."""
     return (np.array(HAIR_COLOURS[name], np.float32) / 255) ** np.float32(2.2)

@@ -10,6 +10,7 @@ from id2head_core import distillation as distillation_module
 from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.config import PipelineConfig, full, preview, pure
 from id2head_core.distillation import Distillation, prior_of
+from id2head_core.editing.shape_start import axes
 from id2head_core.errors import OptionError, WeightsError
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.guidance.prior_image import ControlRenderer
@@ -132,6 +133,22 @@ def test_pure_runs_begin_with_the_mean_head_and_hair_as_the_words_say(distillati
     _, asked = distillation.pure_start(person(30, 0.5), hair("long01", "black"))
     looks = distillation.looks(person(30, 0.5), asked)
     assert (looks.style, looks.colour) == ("short", "black")
+
+
+@pytest.mark.parametrize(
+    ("gender", "prompt", "female"),
+    [(0.9, "", 1), (0.1, "", -1), (0.9, "an old man with a beard", -1), (0.1, "a young girl", 1)],
+)
+def test_pure_runs_begin_with_the_gender_of_the_words(
+    distillation, monkeypatch, gender, prompt, female
+):
+    template = templates()[0]
+    monkeypatch.setattr(distillation, "config", pure(prompt=prompt))
+    fit, _ = distillation.pure_start(person(30, gender), hair("long01", "black"))
+    moved = fit.neutral - template.mean
+    assert np.sign((moved * axes()["female"]).sum()) == female
+    assert 1e-3 < np.linalg.norm(moved, axis=1).max() < 0.03
+    np.testing.assert_allclose(template.neutral(fit.identity, fit.residual), fit.neutral, atol=1e-6)
 
 
 def test_the_prior_is_the_folders(tiny_prior_folder, tiny_sd_folder, tmp_path):

@@ -149,7 +149,7 @@ def test_pure_mode_makes_a_head_without_fitting_the_photo(tiny_prior_folder, tmp
     assert {part.name for part in asset.geometry.parts} >= {"skin", "hair", "brows"}
     mean = HeadTemplate.load()
     skin = asset.geometry.part("skin").vertices
-    assert np.abs(skin - mean.mean[mean.skin_vertex]).max() < 0.01
+    assert np.abs(skin - mean.mean[mean.skin_vertex]).max() < 0.03  # the mean of a gender
     assert pygltflib.GLTF2().load(str(asset.path)).meshes
 
 

@@ -18,6 +18,7 @@ from id2head_core.prompts import (
     colour_name,
     colour_of,
     describe,
+    gender_of,
     gender_word,
     hair_colour,
     skin_word,
@@ -173,6 +174,12 @@ def share(thickness: np.ndarray, proxy: np.ndarray) -> float:
     """Part of the skull with hair."""
     skull = proxy[:, 1] > 0.04
     return float((thickness[skull] > 0.001).mean())
+
+
+def test_the_gender_of_a_prompt():
+    for looks, gender in ((Looks(1, "woman"), "woman"), (Looks(8, "man"), "man"), (Looks(), "")):
+        assert gender_of(describe(looks)) == gender
+    assert gender_of("a woman, no man") == "woman" and gender_of("a human") == ""
 
 
 def test_the_skin_has_one_word_for_each_darkness():
