@@ -19,7 +19,7 @@ from .expression_removal import soften_folds
 from .eyes import project_eyes
 from .face_regions import FaceRegions, smoothstep
 from .hair_texture import hair_material
-from .photo_projection import bearded, luma, project_photo, to_srgb
+from .photo_projection import bearded, luma, project_photo, skin_darkness
 from .uv_atlas import UVAtlas
 
 LIP_ROUGHNESS, SKIN_ROUGHNESS, EYE_ROUGHNESS = 0.42, 0.58, 0.12
@@ -42,7 +42,7 @@ class AppearanceBuilder:
     def darkness(self, appearance: HeadAppearance) -> float:
         """Of a head's skin, see ``StockLook.skin``."""
         skin = appearance.materials["skin"].albedo
-        return 1 - float(np.median(to_srgb(luma(skin))[self.regions.skin_reference]))
+        return skin_darkness(skin, self.regions.skin_reference)
 
     def project(
         self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
@@ -60,8 +60,8 @@ class AppearanceBuilder:
         photo = project_photo(identity, fit, self.atlas, self.regions)
         albedo = remove_light(photo, self.regions)
         reference = reference_texels(photo.weight, self.regions)
-        darkness = 1 - float(np.median(to_srgb(luma(albedo))[reference]))
-        stock = self.template.stock_skin(identity.age, identity.gender, darkness)
+        tone = skin_darkness(albedo, reference)
+        stock = self.template.stock_skin(identity.age, identity.gender, tone)
         beard = bearded(identity.gender)
         weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions, beard)
         skin = complete_skin(albedo, weight, self._fitted(stock), self.regions)

@@ -75,8 +75,8 @@ def fit_appearance(
         appearance: where to start: projected textures, or ``plain_appearance`` in pure mode.
         guidance: prior, prompt, embedding and control.
         seen: float32 ``[S, S]`` in [0, 1], how far the photo shows each texel of the skin; from
-            0.5 on the head's own albedo stays as it is. None = pure mode: all of it is free, its
-            colour as a whole first.
+            0.5 on the head's own albedo stays as it is. None = pure mode: all of it is free,
+            without ``keep_tone`` its colour as a whole first.
         neutral: template vertices ``[N, 3]`` of the head, metres, for the control maps; None goes
             without them.
         config: settings.

@@ -200,6 +200,11 @@ def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions
     return gaussian(frame, 2)
 
 
+def skin_darkness(albedo: np.ndarray, where=...) -> float:
+    """Of skin, see ``StockLook.skin``: of ``albedo [..., 3]``, linear, at the texels ``where``."""
+    return 1 - float(np.median(to_srgb(luma(albedo))[where]))
+
+
 def luma(linear: np.ndarray) -> np.ndarray:
     """Luminance (Rec. 709) of linear RGB ``[..., 3]``."""
     return linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)

@@ -63,19 +63,13 @@ def shape_change(
 
 def reshaped(template: HeadTemplate, state: HeadState, change: np.ndarray) -> HeadState:
     """The head with another neutral; what its expressions learned is kept."""
-    before = state.fit.neutral
-    neutral = template.mouth_frame.close(template.eye_frame.settle(before + change))
-    neutral = neutral.astype(np.float32)
+    fit = template.moved(state.fit, change)
+    before, neutral = state.fit.neutral, fit.neutral
     displacements = state.displacements
     if displacements is not None:
         learned = displacements - template.expression_displacements(before)
         moved = template.expression_displacements(neutral) + learned
         displacements = without_crossing(template, neutral, moved)
-    moved = neutral - before
-    fit = replace(
-        state.fit, neutral=neutral, vertices=state.fit.vertices + moved,
-        residual=state.fit.residual + moved,
-    )  # fmt: skip
     return replace(state, fit=fit, displacements=displacements)
 
 

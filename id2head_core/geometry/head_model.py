@@ -168,25 +168,20 @@ class HeadModel(nn.Module):
         with torch.no_grad():
             residual = self.skin().numpy()
             offsets = self.expressions.displacements().numpy()
-        neutral = fit.neutral
+        moved = fit
         if residual.any():
-            neutral = template.mouth_frame.close(template.eye_frame.settle(fit.neutral + residual))
-            neutral = neutral.astype(np.float32)
-            together = lids_correction(template.eye_frame, neutral - fit.neutral)
+            moved = template.moved(fit, residual)
+            together = lids_correction(template.eye_frame, moved.neutral - fit.neutral)
             shut = shut_expressions(template, fit.neutral, offsets)[0]
             offsets = offsets + shut[:, None, None] * together
-        moved = neutral - fit.neutral
-        displacements = without_crossing(template, neutral, offsets)
+        displacements = without_crossing(template, moved.neutral, offsets)
         if not np.isfinite(displacements).all():
             raise GeometryError("The expressions are not finite. Refit the head.")
         hair = self.start_hair
         if self.hair is not None:
             with torch.no_grad():
                 hair = replace(hair, thickness=self.hair.thickness().numpy().astype(np.float32))
-        fit = replace(
-            fit, neutral=neutral, vertices=fit.vertices + moved, residual=fit.residual + moved
-        )
-        return GeometryResult(fit, hair, displacements, self.expressions.state())
+        return GeometryResult(moved, hair, displacements, self.expressions.state())
 
     def _hair_weld(self) -> None:
         """Points of the hair's shell, one per weld number, and its grid."""

@@ -10,13 +10,14 @@ A free smooth residual instead of the basis raises the loss's own similarity jus
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
 from scipy.spatial import cKDTree
 
+from ..appearance.face_regions import smoothstep
 from ..camera import Camera, orbit_camera
 from ..identity.arcface import ArcFace
 from ..render.head_renderer import STUDIO
@@ -131,9 +132,7 @@ class IdentityMotion:
         basis = template.identity_basis.astype(np.float32)  # [K, N, 3]
         if config.symmetric:
             basis = (basis + basis[:, template.mirror] * np.float32([-1, 1, 1])) / 2
-        low, high = BUST
-        fade = np.clip((fit.neutral[:, 1] - low) / (high - low), 0, 1)
-        basis = basis * (fade**2 * (3 - 2 * fade))[:, None]
+        basis = basis * smoothstep(*BUST, fit.neutral[:, 1])[:, None]
         if seen is not None:
             rays = fit.camera.position - fit.vertices
             rays /= np.linalg.norm(rays, axis=1, keepdims=True)
@@ -199,7 +198,7 @@ def fit_identity_shape(
         optimizer.step()
         if step + 1 < steps:
             yield step + 1, None
-    yield steps, moved_fit(template, fit, motion().detach().numpy())
+    yield steps, template.moved(fit, motion().detach().numpy())
 
 
 def _aligned(
@@ -221,15 +220,3 @@ def _aligned(
     points = torch.from_numpy(points.astype(np.float32))[None]
     points = points + config.jitter * config.size * torch.randn(1, 5, 2, generator=generator)
     return arcface.align(image.clamp(0, 1), points)
-
-
-def moved_fit(template: HeadTemplate, fit: HeadFit, motion: np.ndarray) -> HeadFit:
-    """The fit with its vertices moved by ``motion [N, 3]``; lids and lips still meet."""
-    neutral = template.mouth_frame.close(template.eye_frame.settle(fit.neutral + motion))
-    moved = neutral.astype(np.float32) - fit.neutral
-    return replace(
-        fit,
-        neutral=fit.neutral + moved,
-        vertices=fit.vertices + moved,
-        residual=fit.residual + moved,
-    )

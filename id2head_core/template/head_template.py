@@ -5,7 +5,7 @@ frame is that of ``camera.py``: metres, +Y up, the face looks along +Z, the orig
 the skull.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from .. import weights
 from ..errors import WeightsError
 from ..expressions import ACTION_WEIGHTS
-from ..structures import HeadPart, Material
+from ..structures import HeadFit, HeadPart, Material
 from .eyes import EyeFrame
 from .mouth import MouthFrame
 from .stock_look import StockLook
@@ -176,6 +176,15 @@ class HeadTemplate:
         if residual is not None:
             vertices = vertices + residual
         return self.mouth_frame.close(self.eye_frame.settle(vertices)).astype(np.float32)
+
+    def moved(self, fit: HeadFit, motion: np.ndarray) -> HeadFit:
+        """The fit with its vertices moved by ``motion [N, 3]``; lids and lips still meet."""
+        neutral = self.mouth_frame.close(self.eye_frame.settle(fit.neutral + motion))
+        neutral = neutral.astype(np.float32)
+        change = neutral - fit.neutral
+        return replace(
+            fit, neutral=neutral, vertices=fit.vertices + change, residual=fit.residual + change
+        )
 
     def pose(
         self, identity: np.ndarray, actions: np.ndarray, residual: np.ndarray | None = None

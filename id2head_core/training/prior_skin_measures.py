@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..appearance.photo_projection import luma, to_srgb
+from ..appearance.photo_projection import skin_darkness
 from ..appearance.relighting import GAMMA
 from ..prompts import SKIN_TONES, Looks, describe, gender_word, tone_of
 from .prior_data import PriorDataset
@@ -70,5 +70,5 @@ def face_darkness(images: torch.Tensor, boxes: torch.Tensor) -> np.ndarray:
     values = []
     for image, (x, y), (right, bottom) in zip(images, first.tolist(), last.tolist(), strict=True):
         face = image[:, y:bottom, x:right].permute(1, 2, 0).numpy() ** GAMMA
-        values.append(1 - float(np.median(to_srgb(luma(face)))))
+        values.append(skin_darkness(face))
     return np.array(values)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..appearance.face_regions import FaceRegions
-from ..appearance.photo_projection import luma, to_srgb
+from ..appearance.photo_projection import skin_darkness
 from ..appearance.uv_atlas import UVAtlas
 from ..editing.skin_start import bearded
 from ..prompts import (
@@ -143,8 +143,7 @@ class SubjectMaker:
         gender = gender_word(float(person["gender"]))
         neutral = person["neutral"].astype(np.float32)
         skin = _decoded(person["skin"])
-        cheeks = to_srgb(luma(skin))[self.regions.skin_reference]
-        tone = skin_word(1 - float(np.median(cheeks)))
+        tone = skin_word(skin_darkness(skin, self.regions.skin_reference))
         looks = replace(looks, age=float(person["age"]), gender=gender, skin=tone)
         if kind == "recombined":
             thickness = person["thickness"].astype(np.float32)

@@ -15,7 +15,6 @@ from id2head_core.geometry.identity_shape import (
     IdentityMotion,
     IdentityShapeConfig,
     fit_identity_shape,
-    moved_fit,
 )
 from id2head_core.identity.arcface import ArcFace
 from id2head_core.render.head_renderer import HeadRenderer
@@ -181,5 +180,5 @@ def test_events_and_the_new_fit(searched):
 
 
 def test_no_motion_keeps_the_fit():
-    fit = moved_fit(templates()[0], start()[0], np.zeros_like(start()[0].neutral))
+    fit = templates()[0].moved(start()[0], np.zeros_like(start()[0].neutral))
     assert np.abs(fit.neutral - start()[0].neutral).max() < 5e-4
