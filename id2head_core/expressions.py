@@ -52,5 +52,19 @@ ACTION_WEIGHTS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 """Action weights of each expression, in the order that is used everywhere."""
 
+FOLD_WEIGHTS: dict[str, dict[str, float]] = {
+    "nasolabial": _both(
+        mouthSmile_=0.5, noseSneer_=0.45, mouthDimple_=0.3, cheekSquint_=0.2, mouthUpperUp_=0.18,
+        mouthStretch_=0.15,
+    ),
+    "forehead": _both(browInnerUp=0.5, browOuterUp_=0.28),
+    "glabella": _both(browDown_=0.45),
+    "crows_feet": _both(eyeSquint_=0.3, cheekSquint_=0.3),
+    "marionette": _both(mouthFrown_=0.45, mouthRollLower=0.3, mouthPress_=0.1),
+    "chin": _both(mouthShrugLower=1.5, mouthRollLower=0.35, mouthPress_=0.15, mouthFrown_=0.08),
+    "under_eye": _both(cheekSquint_=0.4, eyeSquint_=0.2, mouthSmile_=0.15),
+}  # fmt: skip
+"""Folds of the skin and the facial actions that deepen them; sums are clamped to [0, 1]."""
+
 EXPRESSIONS: tuple[str, ...] = tuple(ACTION_WEIGHTS)
 """The 13 names, in order. ``neutral`` is what all of them are relative to and is not among them."""

@@ -11,7 +11,7 @@ from ..camera import Camera
 from ..errors import EditError
 from ..structures import HairFit, HeadAppearance, HeadFit, Material
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 The motion of the template, and with it of the tetrahedral grid, is a function of a code::
 
-    f(code) = B (A code + h(code)),   h(code) = cap tanh(psi(code) - psi(0))
+    f(code) = B (A code + h(code)) + F (s * W A code),   h(code) = cap tanh(psi(code) - psi(0))
 
 B holds the head's 13 expression fields and its 52 facial actions. A reads the first 13 entries of a
 code: its fixed *name*, the unit vector of its expression; the other entries are learned. The last
@@ -10,6 +10,10 @@ layer of psi starts at zero, so at first f reproduces the template's expressions
 f(0) = 0 always. No coefficient can leave ``[-cap, cap]`` around its start. The added motion h moves
 facing lids and lips alike in proportion to the named expressions that shut them: blinking lids meet
 and shut lips stay shut whatever is learned.
+
+F holds the folds of the skin, W how far each named expression folds it, and s in [0, 1] is learned:
+how deep this person's folds are, which neither the linear expressions nor a photo at rest tell. It
+starts at 0: no folds.
 """
 
 import numpy as np
@@ -71,6 +75,7 @@ class ExpressionTransformer(nn.Module):
                 layer, 2, norm=nn.LayerNorm(width), enable_nested_tensor=False
             )
             self.to_coefficients = nn.Linear(width, count + len(template.action_names))
+        self.folds = nn.Parameter(torch.zeros(len(template.fold_basis)))  # s
         nn.init.zeros_(self.to_coefficients.weight)
         nn.init.zeros_(self.to_coefficients.bias)
         self._keep(template, neutral)
@@ -78,11 +83,12 @@ class ExpressionTransformer(nn.Module):
     def _keep(self, template: HeadTemplate, neutral: np.ndarray) -> None:
         """The head's fields and what is known of them; not part of the state."""
         fields = template.expression_displacements(neutral)  # [13, N, 3]
-        frame = template.eye_frame
-        size = frame.distance(neutral) / frame.distance(template.mean)
+        frame, size = template.eye_frame, template.size(neutral)
         basis = np.concatenate([fields, size * template.action_basis])  # [65, N, 3]
         parts = {
             "basis": basis,
+            "fold_basis": size * template.fold_basis,
+            "fold_weights": template.fold_weights,  # [13, F]
             "lids": lids_correction(frame, basis),
             "lips": lips_correction(template.mouth_frame, basis),
             "shut": np.stack(shut_expressions(template, neutral, fields), 1),  # [13, 2]
@@ -105,8 +111,8 @@ class ExpressionTransformer(nn.Module):
         values = (values * self._readers).sum(1)
         return COEFFICIENT_CAP * torch.tanh(values[:-1] - values[-1:])
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """Displacements ``[B, N, 3]``, metres, of codes ``[B, L]``."""
+    def forward(self, codes: torch.Tensor, folded: bool = True) -> torch.Tensor:
+        """Displacements ``[B, N, 3]``, metres, of codes ``[B, L]``, with or without folds."""
         names = codes[:, : len(self.learned)]  # A code, [B, 13]
         learned = self.coefficients(codes)
         lids, lips = (names @ self._shut).clamp(0, 1).split(1, dim=1)  # [B, 1] each
@@ -114,15 +120,22 @@ class ExpressionTransformer(nn.Module):
         moved = names @ basis[:count] + learned @ basis
         moved = moved + (lids * learned) @ self._lids.flatten(1)
         moved = moved + (lips * learned) @ self._lips.flatten(1)
+        if folded:
+            moved = moved + (names @ self._fold_weights * self.folds) @ self._fold_basis.flatten(1)
         return moved.unflatten(1, self._basis.shape[1:])
 
     def blend(self, weights: torch.Tensor) -> torch.Tensor:
         """Displacement ``[N, 3]`` of a mixture of expressions ``[13]``; exactly 0 for all 0."""
         return self(weights[None] @ self.codes)[0]
 
-    def displacements(self) -> torch.Tensor:
-        """All expressions, ``[13, N, 3]``, metres."""
-        return self(self.codes)
+    def displacements(self, folded: bool = True) -> torch.Tensor:
+        """All expressions, ``[13, N, 3]``, metres, with or without folds."""
+        return self(self.codes, folded)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Put the folds back into [0, 1] after a step: a fold is no ridge."""
+        self.folds.clamp_(0, 1)
 
     def state(self) -> dict[str, torch.Tensor]:
         """A copy of everything learned, for ``load_state_dict`` of any head."""

@@ -23,9 +23,12 @@ class GuardedAdam:
         self.factor = 1.0
         """Of all learning rates; halved with every step that was taken back."""
         coarse, fine, both = (True, False), (False, True), (True, True)
+        named = model.expressions.named_parameters()
+        others = [parameter for name, parameter in named if name != "folds"]
         groups = [
             (model.skin.parameters(), config.skin_rate, coarse),
-            (model.expressions.parameters(), config.expression_rate, both),
+            (others, config.expression_rate, both),
+            ([model.expressions.folds], config.fold_rate, both),
         ]
         if model.hair is not None:
             last = len(config.hair_rates) - 1
@@ -64,6 +67,7 @@ class GuardedAdam:
         if not torch.isfinite(loss.detach()):
             raise GeometryError("The loss is not finite. Take the step back.")
         self._adam.step()
+        self.model.expressions.bound()
         self.model.check()
         self._keep()
 

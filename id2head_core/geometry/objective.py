@@ -75,7 +75,8 @@ class GeometryObjective:
         self.renderer = NormalRenderer()
         self._anchor = torch.from_numpy(seen.astype(np.float32) + 1 / SEEN_WEIGHT)
         self._edges = torch.from_numpy(model.edges.astype(np.int64))
-        self._start = model.expressions.displacements().detach().numpy()  # [13, N, 3]
+        bare = model.expressions.displacements(folded=False)  # [13, N, 3]
+        self._start = bare.detach().numpy()
 
     def distillation(
         self, progress: float, generator: torch.Generator
@@ -152,7 +153,10 @@ class GeometryObjective:
         )
 
     def _control(self, view: SampledView) -> np.ndarray:
-        """Control maps ``[6, S, S]``: the head as it was fitted, so the prior cannot drift."""
+        """Control maps ``[6, S, S]``: the head as it was fitted, so the prior cannot drift.
+
+        They show no folds, as in training.
+        """
         neutral = self.model.fit.neutral
         offset = 0.0 if view.expression is None else self._start[view.expression]
         camera = prior_camera(view.yaw, view.pitch, view.zoom)

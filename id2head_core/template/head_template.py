@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import weights
 from ..errors import WeightsError
-from ..expressions import ACTION_WEIGHTS
+from ..expressions import ACTION_WEIGHTS, FOLD_WEIGHTS
 from ..structures import HeadFit, HeadPart, Material
 from .eyes import EyeFrame
 from .mouth import MouthFrame
@@ -76,6 +76,7 @@ class HeadTemplate:
         identity_basis: float32 ``[K, N, 3]``, metres per unit-variance coefficient.
         action_basis: float32 ``[A, N, 3]``, metres at weight 1.
         action_names: the A facial actions, such as ``"jawOpen"`` or ``"mouthSmileLeft"``.
+        fold_basis: float32 ``[7, N, 3]``, metres at strength 1, in the order of ``FOLD_WEIGHTS``.
         skin_vertex: int32 ``[R]``, template vertex of each render vertex of the skin.
         skin_faces: int32 ``[F, 3]``, render vertices, counter-clockwise from outside.
         skin_uv: float32 ``[R, 2]``, glTF convention, symmetric about u = 0.5.
@@ -96,6 +97,7 @@ class HeadTemplate:
     identity_basis: np.ndarray
     action_basis: np.ndarray
     action_names: tuple[str, ...]
+    fold_basis: np.ndarray
     skin_vertex: np.ndarray
     skin_faces: np.ndarray
     skin_uv: np.ndarray
@@ -154,6 +156,7 @@ class HeadTemplate:
             identity_basis=data["identity_basis"].astype(np.float32),
             action_basis=data["action_basis"].astype(np.float32),
             action_names=tuple(str(name) for name in data["action_names"]),
+            fold_basis=data["fold_basis"].astype(np.float32),
             bound=tuple(BoundPart(name, **group(f"bound.{name}")) for name in parts),
             regions={k: v.astype(np.float32) / 255 for k, v in group("regions").items()},
             eye_frame=EyeFrame(**group("eye_frame")),
@@ -193,6 +196,10 @@ class HeadTemplate:
         offset = np.tensordot(actions, self.action_basis, 1)
         return (self.neutral(identity, residual) + offset).astype(np.float32)
 
+    def size(self, vertices_neutral: np.ndarray) -> float:
+        """Distance of the eyes over the mean head's."""
+        return self.eye_frame.distance(vertices_neutral) / self.eye_frame.distance(self.mean)
+
     @cached_property
     def _expressions(self) -> np.ndarray:
         """Action weights of the 13 expressions, ``[13, A]``."""
@@ -203,17 +210,31 @@ class HeadTemplate:
                 table[row, index[name]] = weight
         return table
 
-    def expression_displacements(self, vertices_neutral: np.ndarray) -> np.ndarray:
+    @cached_property
+    def fold_weights(self) -> np.ndarray:
+        """How far each expression folds the skin, float32 ``[13, 7]`` in [0, 1]."""
+        table = np.zeros((len(self.action_names), len(FOLD_WEIGHTS)), np.float32)
+        for column, actions in enumerate(FOLD_WEIGHTS.values()):
+            for name, weight in actions.items():
+                table[self.action_names.index(name), column] = weight
+        return np.clip(self._expressions @ table, 0, 1)
+
+    def expression_displacements(
+        self, vertices_neutral: np.ndarray, folds: np.ndarray | None = None
+    ) -> np.ndarray:
         """Offsets of the 13 expressions.
 
         Args:
             vertices_neutral: ``[N, 3]`` as from ``neutral``.
+            folds: strengths ``[7]`` in [0, 1] of the skin's folds, or None = no folds.
 
         Returns:
             float32 ``[13, N, 3]``, metres. Blinking lids meet on the eyeball of this very head.
         """
-        size = self.eye_frame.distance(vertices_neutral) / self.eye_frame.distance(self.mean)
+        size = self.size(vertices_neutral)
         displacements = size * np.tensordot(self._expressions, self.action_basis, 1)
+        if folds is not None:
+            displacements += size * np.tensordot(self.fold_weights * folds, self.fold_basis, 1)
         closing, shut = self._closing(), self._lips_shut()
         for row, offset in enumerate(displacements):
             posed = self.eye_frame.correct(vertices_neutral, offset, closing[row])

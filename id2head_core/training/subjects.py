@@ -18,6 +18,7 @@ from ..appearance.face_regions import FaceRegions
 from ..appearance.photo_projection import skin_darkness
 from ..appearance.uv_atlas import UVAtlas
 from ..editing.skin_start import bearded
+from ..expressions import FOLD_WEIGHTS
 from ..prompts import (
     DYES,
     HAIR_COLOURS,
@@ -48,6 +49,9 @@ STYLE_SHARES = {
 COLOUR_SHARES = (0.14, 0.11, 0.13, 0.09, 0.13, 0.06, 0.09, 0.06, 0.04, 0.06, 0.03, 0.04, 0.02)
 """How often each of ``HAIR_COLOURS`` is drawn, in that order."""
 
+FOLDS_BY_AGE = ((0, 10, 25, 45, 65), (0.1, 0.25, 0.5, 0.8, 1.0))
+"""Years, and how deep the skin's folds are on average."""
+
 ANCESTRY_DARKNESS = {"european": (0.18, 0.34), "asian": (0.24, 0.42), "african": (0.48, 0.74)}
 """Range of the skin's darkness by ancestry (see ``StockLook.skin``)."""
 
@@ -63,6 +67,7 @@ class Subject:
         geometry: skin, eyes, teeth, tongue, perhaps brows and hair, without expressions.
         appearance: materials.
         hair: the shell.
+        folds: strengths ``[7]`` of the folds that an expression makes.
         embedding: ArcFace ``[512]``, or None until the head was drawn and recognised.
     """
 
@@ -72,6 +77,7 @@ class Subject:
     geometry: HeadGeometry
     appearance: HeadAppearance
     hair: HairFit
+    folds: np.ndarray
     embedding: np.ndarray | None
 
 
@@ -173,8 +179,8 @@ class SubjectMaker:
             materials["hair"] = texture or Material(strand_texture(hair.colour, generator))
             if brows is not None:
                 materials["skin"] = Material(self._scalp(skin, hair, neutral))
-        return Subject(kind, looks, neutral, HeadGeometry(tuple(parts)),
-                       HeadAppearance(materials), hair, None)  # fmt: skip
+        return Subject(kind, looks, neutral, HeadGeometry(tuple(parts)), HeadAppearance(materials),
+                       hair, drawn_folds(looks.age, generator), None)  # fmt: skip
 
     def _drawn_hair(self, gender, age, generator) -> tuple[HairFit, Looks]:
         """A template style, perhaps longer, shorter, thinner or cropped."""
@@ -231,6 +237,13 @@ class SubjectMaker:
                 shapes.append(person["neutral"].astype(np.float32).ravel())
         solution = np.linalg.lstsq(np.array(rows, np.float32), np.stack(shapes), rcond=None)[0]
         return solution[1].reshape(zero.shape), solution[2].reshape(zero.shape)
+
+
+def drawn_folds(age: float, generator: np.random.Generator) -> np.ndarray:
+    """Strengths ``[7]`` for somebody of an age; people differ, and so do one person's folds."""
+    person = np.exp(generator.normal(0, 0.2))
+    own = np.exp(generator.normal(0, 0.15, len(FOLD_WEIGHTS)))
+    return np.clip(np.interp(age, *FOLDS_BY_AGE) * person * own, 0, 1).astype(np.float32)
 
 
 def strand_texture(colour: np.ndarray, generator: np.random.Generator) -> np.ndarray:

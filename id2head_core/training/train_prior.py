@@ -88,6 +88,9 @@ class TrainConfig:
     drop_control: float = 0.25
     """Share of samples without control maps, so that the other conditions work alone."""
 
+    drop_evidence: float = 0.1
+    """Share of samples without embedding and control maps: words and camera work alone."""
+
     drop_all: float = 0.08
     """Share of samples without text, identity and expression."""
 
@@ -132,23 +135,23 @@ def training_conditions(
 ) -> Conditions:
     """Conditions of a batch, each dropped independently."""
     size, device = len(batch["camera"]), batch["camera"].device
-    kept = torch.rand(5, size, generator=generator).to(device) >= torch.tensor(
+    kept = torch.rand(6, size, generator=generator).to(device) >= torch.tensor(
         [config.drop_text, config.drop_identity, config.drop_expression, config.drop_control,
-         config.drop_all], device=device,
+         config.drop_all, config.drop_evidence], device=device,
     )[:, None]  # fmt: skip
     rows = torch.where(kept[0] & kept[4], batch["text_row"], batch["blank_row"]).cpu()
-    table, control = dataset.text, batch["maps"][:, 6:]
+    table, control, shown = dataset.text, batch["maps"][:, 6:], kept[3] & kept[5]
     return Conditions(
         table.tokens[rows].float().to(device),
         table.mask[rows].to(device),
         table.pooled[rows].to(device),
         batch["camera"],
         batch["embedding"],
-        kept[1] & kept[4],
+        kept[1] & kept[4] & kept[5],
         batch["expression"],
         prior.expression_text(batch["expression"]).to(device),
         kept[2] & kept[4],
-        torch.where(kept[3][:, None, None, None], control, torch.full_like(control, 0.5)),
+        torch.where(shown[:, None, None, None], control, torch.full_like(control, 0.5)),
     )
 
 

@@ -61,9 +61,11 @@ def model(hair: HairFit | None, known: np.ndarray | None = None, seed: int = 0) 
 class HairOracle(OraclePrior):
     """The optimal denoiser of a world that holds one head; remembers what it was asked."""
 
-    def __init__(self, target: HairFit, resolution: int = RESOLUTION):
+    def __init__(self, target: HairFit, resolution: int = RESOLUTION, folds: float = 0.0):
         super().__init__(resolution)
         self.model, self.renderer = model(target), NormalRenderer()
+        with torch.no_grad():
+            self.model.expressions.folds.fill_(folds)
         self.cameras, self.expressions, self.domains = [], [], set()
 
     @torch.no_grad()

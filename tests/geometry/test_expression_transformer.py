@@ -63,9 +63,41 @@ def test_a_learned_motion_is_capped_and_differs_between_expressions():
     assert np.abs(moved).max() > 1e-3
 
 
+def folded(strength: float = 1.0) -> ExpressionTransformer:
+    transformer = made()
+    with torch.no_grad():
+        transformer.folds.fill_(strength)
+    return transformer
+
+
+def test_folds_are_those_of_the_template_and_vanish_without_an_expression():
+    neutral = start()[0].neutral
+    transformer = folded(0.5)
+    with torch.no_grad():
+        transformer.folds[1] = 0.9
+    strengths = transformer.folds.detach().numpy()
+    expected = templates()[0].expression_displacements(neutral, strengths)
+    moved = transformer.displacements().detach().numpy()
+    assert moved == pytest.approx(expected, abs=3e-5)  # lids of a blink meet anew
+    assert not transformer.blend(torch.zeros(13)).any()
+    bare = transformer.displacements(folded=False).detach().numpy()
+    assert bare == pytest.approx(wanted(), abs=1e-6)
+    deep = np.abs(moved - bare).max((1, 2))
+    assert deep[EXPRESSIONS.index("Grin")] > 1e-3 and deep[EXPRESSIONS.index("Eyes Closed")] == 0
+
+
+def test_a_fold_cannot_become_a_ridge():
+    transformer = folded(-0.4)
+    transformer.bound()
+    assert not transformer.folds.any()
+
+
 def test_lids_that_shut_and_lips_that_touch_still_do_after_learning():
     template, neutral = templates()[0], start()[0].neutral
-    posed = neutral + shaken().displacements().detach().numpy()
+    transformer = shaken()
+    with torch.no_grad():
+        transformer.folds.fill_(1)
+    posed = neutral + transformer.displacements().detach().numpy()
     for name in SHUT_EYES:
         rim = posed[EXPRESSIONS.index(name)][template.eye_frame.rings[:, RIM]]  # [2, 3, 28, 3]
         apart = np.linalg.norm(rim[..., UPPER, :] - rim[..., LOWER, :], axis=-1)

@@ -78,6 +78,33 @@ def test_forty_steps_find_the_hair_that_the_prior_knows(pure):
     assert prior.domains == {"geometry"}
 
 
+def test_folds_that_the_prior_knows_are_found():
+    """From none to about 0.7, by views of the face alone."""
+    prior = HairOracle(start()[1], 64, folds=0.7)
+    config = quick(60, face=1.0, neutral=0.0)
+    result = run(prior, config, seed=3)[-1].result
+    folds = result.expression_state["folds"]
+    assert float((folds - 0.7).abs().mean()) < 0.25 and bool((folds > 0.2).all())
+    plain = run(HairOracle(start()[1], 64), config, seed=3)[-1].result.expression_state["folds"]
+    assert float(plain.mean()) < 0.1
+
+
+def test_control_maps_show_no_folds():
+    """As the prior was trained: also those of a head that has learned folds before."""
+    fit, seen = start()[0], []
+
+    def control(posed, camera, neutral):
+        seen.append(posed)
+        return np.zeros((6, 32, 32), np.float32)
+
+    state = model(start()[1]).expressions.state()
+    state["folds"] = torch.ones_like(state["folds"])
+    run(HairOracle(start()[1]), quick(6, neutral=0.0), control=control, expression_state=state)
+    bare = fit.neutral + templates()[0].expression_displacements(fit.neutral)
+    for posed in seen:
+        assert np.abs(bare - posed).max((1, 2)).min() < 1e-5
+
+
 def test_the_result_builds(pure):
     result = pure[1][-1].result
     geometry = build_geometry(*templates(), result.fit, result.hair, result.displacements)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from id2head_core.errors import OptionError, WeightsError
-from id2head_core.expressions import EXPRESSIONS
+from id2head_core.expressions import EXPRESSIONS, FOLD_WEIGHTS
 from id2head_core.template.eyes import CLEARANCE, FRONT, LOWER, RIM, UPPER
 from id2head_core.template.head_template import MESH_PARTS, HeadTemplate
 from id2head_core.template.mouth import CONTACT
@@ -221,6 +221,28 @@ def test_expressions_grow_with_the_head(template, average):
     row = EXPRESSIONS.index("Mouth Stretch")
     chin = np.linalg.norm(displacements[row], axis=-1).argmax()
     np.testing.assert_allclose(larger[row, chin], 1.2 * displacements[row, chin], rtol=0.02)
+
+
+def test_folds_are_symmetric_and_leave_lids_and_lips_alone(template, average):
+    basis, names = template.fold_basis, list(FOLD_WEIGHTS)
+    deep = np.linalg.norm(basis, axis=2)
+    assert ((deep.max(1) > 0.001) & (deep.max(1) < 0.004)).all()
+    mirrored = basis[:, template.mirror] * [-1, 1, 1]
+    np.testing.assert_allclose(mirrored, basis, atol=2e-4)
+    assert deep[:, template.eye_frame.rings[:, : RIM.stop]].max() < 2e-6
+    assert deep[:, template.mouth_frame.rings[: CONTACT + 1]].max() < 2e-6
+    weights = template.fold_weights
+    assert weights.min() >= 0 and weights.max() <= 1
+    for expression, fold in (("Grin", "nasolabial"), ("Brow Raised", "forehead"),
+                             ("Brow Lowerer", "glabella"), ("Squeeze", "crows_feet"),
+                             ("Lips Down", "marionette")):  # fmt: skip
+        assert weights[EXPRESSIONS.index(expression), names.index(fold)] > 0.9
+    assert not weights[EXPRESSIONS.index("Eyes Closed")].any()
+    neutral, plain = average
+    assert np.array_equal(template.expression_displacements(neutral, np.zeros(7)), plain)
+    folded = template.expression_displacements(neutral, np.full(7, 0.5)) - plain
+    sunk = (folded * basis[names.index("nasolabial")]).sum()
+    assert sunk > 0 and np.abs(folded[EXPRESSIONS.index("Grin")]).max() > 5e-4
 
 
 def test_pose_adds_actions(template):

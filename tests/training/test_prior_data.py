@@ -1,6 +1,7 @@
 """Shards of training images, and the batches that are made from them."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from id2head_core.errors import OptionError
+from id2head_core.expressions import EXPRESSIONS
 from id2head_core.guidance.diffusion_prior import DOMAINS, with_camera
 from id2head_core.guidance.prior_camera import FACE_ZOOM, prior_camera
 from id2head_core.prompts import HAIR_STYLES
@@ -22,7 +24,7 @@ from id2head_core.training.prior_data import (
     shard_people,
     text_table,
 )
-from id2head_core.training.render_dataset import MAPS, draw_view
+from id2head_core.training.render_dataset import MAPS, View, draw_view
 from id2head_core.training.subjects import subjects
 from tests.geometry.geometry_oracle import templates
 from tests.training.subject_bench import SIZE, SUBJECTS, VIEWS, maker, renderer, write_shards
@@ -65,6 +67,20 @@ def test_images_show_heads_on_grey_and_controls_show_the_bare_head(folder):
             vectors = maps[row, first : first + 3, inside].astype(float) / 127.5 - 1
             lengths = np.linalg.norm(vectors, axis=1)
             assert ((np.abs(lengths - 1) < 0.02).mean() > 0.95) == are_normals
+
+
+def test_folds_are_in_the_normals_and_not_in_the_control():
+    """What the control shows already would not be learned."""
+    subject = maker().painted(np.random.default_rng(2))
+    grin = np.float32([name == "Grin" for name in EXPRESSIONS])
+    views = [View(0.0, 0.0, FACE_ZOOM, grin), View(0.0, 0.0, FACE_ZOOM, 0 * grin)]
+    smooth, deep = (
+        renderer()(replace(subject, folds=np.full(7, strength, np.float32)), views)[0].astype(int)
+        for strength in (0, 1)
+    )
+    change = np.abs(deep - smooth)
+    assert change[0, :3].max() > 40 and not change[:, 9:].any() and not change[:, 6:9].any()
+    assert not change[1].any()
 
 
 def test_a_shard_says_what_it_shows(folder):

@@ -13,6 +13,7 @@ from id2head_core.training.subjects import (
     COLOUR_SHARES,
     STYLE_SHARES,
     SubjectMaker,
+    drawn_folds,
     strand_texture,
     subjects,
 )
@@ -63,6 +64,15 @@ def test_skin_is_as_dark_as_its_ancestry(painted):
         for name in ANCESTRY_DARKNESS
     }
     assert medians["european"] > medians["asian"] > 1.3 * medians["african"]
+
+
+def test_folds_deepen_with_age_and_differ_between_people():
+    drawn = {
+        age: np.stack([drawn_folds(age, np.random.default_rng(seed)) for seed in range(40)])
+        for age in (8, 30, 70)
+    }
+    assert drawn[8].mean() < 0.3 < 0.45 < drawn[30].mean() < 0.7 < 0.85 < drawn[70].mean()
+    assert all((d >= 0).all() and (d <= 1).all() and d.mean(1).std() > 0.02 for d in drawn.values())
 
 
 def test_only_grown_men_have_beards(painted):

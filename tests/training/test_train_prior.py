@@ -170,11 +170,18 @@ def test_conditions_are_dropped_as_often_as_configured(dataset):
     def with_all(rate) -> float:
         return 1 - (1 - rate) * (1 - config.drop_all)
 
+    def with_evidence(rate) -> float:
+        return 1 - (1 - rate) * (1 - config.drop_evidence)
+
     assert share(no_text) == pytest.approx(with_all(config.drop_text), abs=0.02)
-    assert share(no_identity) == pytest.approx(with_all(config.drop_identity), abs=0.02)
+    identity = with_all(with_evidence(config.drop_identity))
+    assert share(no_identity) == pytest.approx(identity, abs=0.02)
     assert share(no_expression) == pytest.approx(with_all(config.drop_expression), abs=0.02)
-    assert share(no_control) == pytest.approx(config.drop_control, abs=0.02)
-    rates = config.drop_text * config.drop_identity * config.drop_expression
+    assert share(no_control) == pytest.approx(with_evidence(config.drop_control), abs=0.02)
+    words_alone = with_evidence(config.drop_identity * config.drop_control)
+    words_alone *= (1 - config.drop_text) * (1 - config.drop_all)
+    assert share(no_identity & no_control & ~no_text) == pytest.approx(words_alone, abs=0.015)
+    rates = config.drop_text * with_evidence(config.drop_identity) * config.drop_expression
     everything = no_text & no_identity & no_expression
     assert share(everything) == pytest.approx(with_all(rates), abs=0.015)
     again = training_conditions(prior, stub, batch, config, torch.Generator().manual_seed(0))
