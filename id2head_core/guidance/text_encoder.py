@@ -36,6 +36,9 @@ CLIP_FILES = ("text_encoder/config.json", "tokenizer/vocab.json", "tokenizer/mer
 MINILM_TOKENS, CLIP_TOKENS = 32, 77
 """Tokens per prompt, start and end included; what does not fit is cut off."""
 
+BATCH = 256
+"""Prompts that ``encode_many`` encodes at once."""
+
 REMEMBERED_PROMPTS = 256
 """How many prompts an encoder keeps: 13 MB for MiniLM, 62 MB for CLIP."""
 
@@ -70,6 +73,10 @@ class TextEncoder(Protocol):
         """Encode B ≥ 1 prompts; one that is too long is cut, with a warning in the log."""
         ...
 
+    def encode_many(self, prompts: list[str]) -> TextFeatures:
+        """The same for thousands, as fast as possible: equal up to rounding, not remembered."""
+        ...
+
 
 class _RememberingEncoder:
     """A tokenizer and a frozen network, asked once per prompt."""
@@ -89,12 +96,36 @@ class _RememberingEncoder:
             pooled=torch.cat([each.pooled for each in features]),
         )
 
+    def encode_many(self, prompts: list[str]) -> TextFeatures:
+        """Encode B ≥ 1 prompts in batches of equally many tokens, so that nothing is padded."""
+        rows: dict[int, list[int]] = {}
+        ids = [self._token_ids(prompt) for prompt in prompts]  # [1, n] each
+        for row, each in enumerate(ids):
+            rows.setdefault(each.shape[1], []).append(row)
+        order, parts = [], []
+        for same in rows.values():
+            for first in range(0, len(same), BATCH):
+                chosen = same[first : first + BATCH]
+                parts.append(self._features(torch.cat([ids[row] for row in chosen])))
+                order += chosen
+        back = torch.tensor(order).argsort()
+        columns = zip(*((part.tokens, part.mask, part.pooled) for part in parts), strict=True)
+        return TextFeatures(*(torch.cat(column)[back] for column in columns))
+
     def _encode(self, prompt: str) -> TextFeatures:
         """Features of one prompt, B = 1."""
+        return self._features(self._token_ids(prompt))
+
+    def _token_ids(self, prompt: str) -> torch.Tensor:
+        """Token ids ``[1, n]``, start and end included."""
         raise NotImplementedError
 
-    def _token_ids(self, prompt: str, limit: int, **padding: str) -> torch.Tensor:
-        """Token ids ``[1, n]`` of at most ``limit`` tokens, start and end included."""
+    def _features(self, ids: torch.Tensor) -> TextFeatures:
+        """Features of ``[B, n]`` token ids."""
+        raise NotImplementedError
+
+    def _tokenized(self, prompt: str, limit: int, **padding: str) -> torch.Tensor:
+        """Token ids ``[1, n]`` of at most ``limit`` tokens."""
         count = len(self._tokenizer(prompt, verbose=False)["input_ids"])
         if count > limit:
             logger.warning(
@@ -130,13 +161,15 @@ class MiniLMTextEncoder(_RememberingEncoder):
         network.load_state_dict(load_file(folder / "model.safetensors"))  # float16 to float32
         return cls(tokenizer, network)
 
+    def _token_ids(self, prompt: str) -> torch.Tensor:
+        return self._tokenized(prompt, MINILM_TOKENS)
+
     @torch.no_grad()
-    def _encode(self, prompt: str) -> TextFeatures:
-        ids = self._token_ids(prompt, MINILM_TOKENS)  # [1, n]
-        tokens = self._network(input_ids=ids).last_hidden_state  # [1, n, 384]
-        pooled = F.normalize(tokens.mean(1), dim=-1)  # [1, 384]
+    def _features(self, ids: torch.Tensor) -> TextFeatures:
+        tokens = self._network(input_ids=ids).last_hidden_state  # [B, n, 384]
+        pooled = F.normalize(tokens.mean(1), dim=-1)  # [B, 384]
         padding = MINILM_TOKENS - ids.shape[1]
-        mask = F.pad(torch.ones_like(ids, dtype=torch.bool), (0, padding))  # [1, 32]
+        mask = F.pad(torch.ones_like(ids, dtype=torch.bool), (0, padding))  # [B, 32]
         return TextFeatures(F.pad(tokens, (0, 0, 0, padding)), mask, pooled)
 
 
@@ -163,9 +196,11 @@ class ClipTextEncoder(_RememberingEncoder):
         )
         return cls(tokenizer, network)
 
+    def _token_ids(self, prompt: str) -> torch.Tensor:
+        return self._tokenized(prompt, CLIP_TOKENS, padding="max_length")
+
     @torch.no_grad()
-    def _encode(self, prompt: str) -> TextFeatures:
-        ids = self._token_ids(prompt, CLIP_TOKENS, padding="max_length")  # [1, 77]
+    def _features(self, ids: torch.Tensor) -> TextFeatures:
         output = self._network(input_ids=ids)
         mask = torch.ones_like(ids, dtype=torch.bool)
         return TextFeatures(output.last_hidden_state, mask, output.pooler_output)

@@ -10,6 +10,7 @@ import torch
 
 from id2head_core import weights
 from id2head_core.errors import WeightsError
+from id2head_core.guidance import text_encoder
 from id2head_core.guidance.text_encoder import (
     MINILM_FILES,
     MINILM_FOLDER,
@@ -48,6 +49,18 @@ def clip(tmp_path_factory):
     config = CLIPTextConfig(vocab_size=len(words), num_hidden_layers=2, eos_token_id=2, **size)
     CLIPTextModel(config).save_pretrained(folder / "text_encoder")
     return ClipTextEncoder.load(folder)
+
+
+@pytest.mark.parametrize("which", ["encoder", "clip"])
+def test_many_prompts_at_once_are_what_they_are_alone(which, request, monkeypatch):
+    """Of different lengths, in any order, in batches of two."""
+    monkeypatch.setattr(text_encoder, "BATCH", 2)
+    encode = request.getfixturevalue(which)
+    prompts = ["a c", "ab", "c", "a b ab c", "ab", "c c", "b", "a"]
+    alone, many = encode(prompts), encode.encode_many(prompts)
+    torch.testing.assert_close(many.tokens, alone.tokens, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(many.pooled, alone.pooled, atol=1e-5, rtol=1e-4)
+    assert torch.equal(many.mask, alone.mask)
 
 
 def test_shapes_and_mask(encoder):

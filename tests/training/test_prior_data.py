@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -183,7 +184,7 @@ class OtherEncoder:
     def __init__(self):
         self.asked = 0
 
-    def __call__(self, prompts):
+    def encode_many(self, prompts):
         self.asked += len(prompts)
         from id2head_core.guidance.text_encoder import TextFeatures
 
@@ -208,11 +209,11 @@ def test_texts_are_encoded_once_per_encoder(folder, dataset, minilm):
 def test_a_text_table_encodes_only_what_is_new(tmp_path, minilm):
     asked = []
 
-    def encoder(prompts):
+    def encode_many(prompts):
         asked.extend(prompts)
-        return minilm(prompts)
+        return minilm.encode_many(prompts)
 
-    encoder.pooled_dim = minilm.pooled_dim
+    encoder = SimpleNamespace(encode_many=encode_many, pooled_dim=minilm.pooled_dim)
     first, then = ["a woman", "a man, front view"], ["an old man", "a man, front view"]
     text_table(first, encoder, tmp_path / "texts.pt")
     table = text_table(then, encoder, tmp_path / "texts.pt")

@@ -61,7 +61,7 @@ class Encoder:
 
     token_dim = pooled_dim = 8
 
-    def __call__(self, prompts):
+    def encode_many(self, prompts):
         count = len(prompts)
         mask = torch.ones(count, 4, dtype=torch.bool)
         return TextFeatures(torch.randn(count, 4, 8), mask, torch.randn(count, 8))
