@@ -89,16 +89,20 @@ class HeadPicture:
         self._points = torch.from_numpy(rows)
         self._outline = torch.from_numpy(point)[self._mesh.faces]  # seams of the texture closed
 
-    def __call__(self, motion: torch.Tensor, camera: Camera) -> torch.Tensor:
-        """A picture ``[1, 3, S, S]``, sRGB, after a ``motion [N, 3]`` of the template's vertices.
+    def posed(self, motion: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vertices and normals ``[V, 3]`` after a ``motion [N, 3]`` of the template's vertices.
 
         Other parts follow the skin next to them.
         """
-        mesh, size = self._mesh, self.size
         vertices = self._vertices + motion[self._carrier]
+        return vertices, vertex_normals_torch(vertices, self._mesh.faces, self._mesh.weld)
+
+    def __call__(self, posed: tuple[torch.Tensor, torch.Tensor], camera: Camera) -> torch.Tensor:
+        """A picture ``[1, 3, S, S]``, sRGB, of what ``posed`` returned."""
+        mesh, size = self._mesh, self.size
+        vertices, normals = posed
         clip = clip_positions(vertices, camera)
         fragments = self._rasterizer.rasterize(clip, mesh.faces, size, size, mesh.alpha_test)
-        normals = vertex_normals_torch(vertices, mesh.faces, mesh.weld)
         turn = torch.from_numpy(camera.world_to_camera[:3, :3]).to(normals)
         attributes = torch.cat([mesh.uv, normals @ turn.T], dim=1)
         image = self._rasterizer.interpolate(attributes, mesh.faces, fragments).view(-1, 5)
@@ -187,9 +191,9 @@ def fit_identity_shape(
     points = torch.from_numpy(keypoints.astype(np.float32))
     for step in range(steps):
         moved = motion()
-        now = (points + moved[carrier]).detach().numpy()
+        now, posed = (points + moved[carrier]).detach().numpy(), picture.posed(moved)
         crops = [
-            _aligned(picture, moved, now, side, arcface, config, generator) for side in (1, -1)
+            _aligned(picture, posed, now, side, arcface, config, generator) for side in (1, -1)
         ]
         loss = 1 - (arcface.embed(torch.cat(crops)) @ embedding).mean()
         loss = loss + config.prior * motion.coefficients.square().sum()
@@ -203,7 +207,7 @@ def fit_identity_shape(
 
 def _aligned(
     picture: HeadPicture,
-    motion: torch.Tensor,
+    posed: tuple[torch.Tensor, torch.Tensor],
     keypoints: np.ndarray,
     side: int,
     arcface: ArcFace,
@@ -215,7 +219,7 @@ def _aligned(
     yaw = config.yaws[0] + (config.yaws[1] - config.yaws[0]) * draw[0]
     pitch = config.pitches[0] + (config.pitches[1] - config.pitches[0]) * draw[1]
     camera = orbit_camera(side * yaw, pitch, distance=1.4, fov_y=13.0)
-    image = picture(motion, camera) * (0.92 + 0.14 * draw[2])
+    image = picture(posed, camera) * (0.92 + 0.14 * draw[2])
     points = camera.pixels(keypoints, config.size, config.size)[:, :2] - 0.5  # as the detector
     points = torch.from_numpy(points.astype(np.float32))[None]
     points = points + config.jitter * config.size * torch.randn(1, 5, 2, generator=generator)

@@ -39,10 +39,15 @@ def picture(size: int = SIZE) -> HeadPicture:
     return HeadPicture(*head(), templates()[0], start()[0].neutral, size)
 
 
+def drawn(shape: torch.Tensor, yaw: float, size: int = SIZE) -> torch.Tensor:
+    """``[1, 3, S, S]`` of the head moved by ``shape [N, 3]``."""
+    draw = picture(size)
+    return draw(draw.posed(shape), orbit_camera(yaw, distance=1.4, fov_y=13.0))
+
+
 def shown(shape, yaw: float, size: int = SIZE) -> np.ndarray:
-    """sRGB ``[S, S, 3]`` of the head moved by ``shape [N, 3]``."""
-    image = picture(size)(shape, orbit_camera(yaw, distance=1.4, fov_y=13.0))
-    return image[0].permute(1, 2, 0).detach().numpy()
+    """sRGB ``[S, S, 3]``."""
+    return drawn(shape, yaw, size)[0].permute(1, 2, 0).detach().numpy()
 
 
 def test_the_picture_is_the_renderers():
@@ -65,7 +70,7 @@ def test_the_picture_has_the_gradient_of_its_own_differences():
     weight = torch.linspace(0, 1, SIZE)  # a horizontal ramp: motion changes the sum smoothly
 
     def total(share):
-        return (draw(share * direction, camera)[0].mean(0) * weight).sum()
+        return (draw(draw.posed(share * direction), camera)[0].mean(0) * weight).sum()
 
     total(amount).backward()
     step = 0.5
@@ -121,7 +126,7 @@ def _similarity(shape, embedding, arcface, keypoints) -> float:
     cosines = []
     for yaw in SIDES:
         camera = orbit_camera(yaw, distance=1.4, fov_y=13.0)
-        image = picture(256)(torch.from_numpy(shape), camera)
+        image = drawn(torch.from_numpy(shape), yaw, 256)
         points = camera.pixels(keypoints, 256, 256)[:, :2] - 0.5
         aligned = arcface.align(image, torch.from_numpy(points.astype(np.float32))[None])
         with torch.no_grad():
@@ -143,7 +148,7 @@ def searched():
     points = camera.pixels(fitter.keypoints(fit.neutral + target), 256, 256)[:, :2] - 0.5
     with torch.no_grad():
         aligned = arcface.align(
-            picture(256)(torch.from_numpy(target), camera),
+            drawn(torch.from_numpy(target), 0.0, 256),
             torch.from_numpy(points.astype(np.float32))[None],
         )
         embedding = arcface.embed(aligned)[0]
