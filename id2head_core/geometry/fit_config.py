@@ -45,7 +45,7 @@ class GeometryFitConfig:
     """Learning rate of the skin's residual, metres per step."""
     expression_rate: float = 1e-3
     """Learning rate of k_exp and Psi_g."""
-    fold_rate: float = 5e-2
+    fold_rate: float = 0.1
     """Learning rate of the folds' strengths; 1 is the deepest fold."""
     skin_cap: float = 0.006
     """Largest residual where the photo did not look, metres."""

@@ -19,6 +19,7 @@ from ..template.hair import HairTemplate
 from ..template.head_template import HeadTemplate
 from .prior_curve import curve, validation_table
 from .prior_data import PriorDataset, finished_shards
+from .prior_fold_measures import fold_table
 from .prior_gallery import (
     ReportRenderer,
     build_gallery,
@@ -37,7 +38,7 @@ from .subjects import SubjectMaker
 logger = logging.getLogger(__name__)
 
 SECTIONS = ("training", "validation", "identity", "expression", "camera", "hair", "skin",
-            "frechet", "sheets")  # fmt: skip
+            "folds", "frechet", "sheets")  # fmt: skip
 """In the order of the report."""
 
 SUBJECTS, FACES, HEADS, HAIRY_HEADS, SPREAD = 50, 78, 64, 16, 200
@@ -107,6 +108,10 @@ class Report:
     def skin(self) -> list[Table]:
         """Tone of the skin that was asked for."""
         return [skin_tone_table(self.sampler, self.held_out, HAIRY_HEADS)]
+
+    def folds(self) -> list[Table]:
+        """Folds of the skin in expressions, by age."""
+        return [fold_table(self.sampler, self.renderer)]
 
     def frechet(self) -> list[Table]:
         """Spread of the samples."""

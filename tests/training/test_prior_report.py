@@ -3,13 +3,14 @@
 import itertools
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from id2head_core.errors import OptionError
-from id2head_core.expressions import EXPRESSIONS
+from id2head_core.expressions import EXPRESSIONS, FOLD_WEIGHTS
 from id2head_core.guidance.diffusion_prior import DOMAINS
 from id2head_core.guidance.text_encoder import TextFeatures
 from id2head_core.prompts import (
@@ -27,6 +28,7 @@ from id2head_core.template.head_template import HeadTemplate
 from id2head_core.training import prior_report, render_dataset
 from id2head_core.training.prior_curve import curve, validation_table
 from id2head_core.training.prior_data import PriorDataset, finished_shards
+from id2head_core.training.prior_fold_measures import fold_strength, fold_table
 from id2head_core.training.prior_gallery import (
     ReportRenderer,
     build_gallery,
@@ -230,6 +232,34 @@ def test_the_asked_skin_is_measured(truth, datasets):
         assert float(typical) == pytest.approx(SKIN_TONES[tone][1], abs=0.006)
         assert float(own) == pytest.approx(float(typical), abs=0.03)
         assert float(none) == pytest.approx(float(typical), abs=0.03)
+
+
+def test_folds_are_measured_along_what_they_change(renderer):
+    """A prior that adds nothing to the control maps scores 0 everywhere."""
+    asked = []
+
+    def conditions(prompts, cameras, *, embedding, expressions, control):
+        asked.extend(prompts)
+        assert embedding is None and len(prompts) == len(cameras) == len(expressions)
+        return control
+
+    class Bare:
+        prior = SimpleNamespace(conditions=conditions)
+
+        def __call__(self, domain, control):
+            assert domain == "geometry"
+            return control[:, :3]
+
+    table = fold_table(Bare(), renderer)
+    assert [row[0] for row in table.rows[:7]] == list(FOLD_WEIGHTS)
+    assert all(float(value) == pytest.approx(0, abs=0.005) for row in table.rows[:8]
+               for value in row[2:])  # fmt: skip
+    assert any("old" in text for text in asked) and any("young" in text for text in asked)
+    noise = np.random.default_rng(0)
+    still, moved = noise.normal(size=(2, 3, 3, 8, 8))
+    views = np.concatenate([still + 0.25 * (moved - still), still + 0.75 * (moved - still)])
+    assert fold_strength(views, still, moved) == pytest.approx(0.5)
+    assert fold_strength(still, still, moved) == 0
 
 
 def test_darkness_is_of_the_face_alone():

@@ -1,0 +1,90 @@
+"""Does the prior fold the skin, and deeper with age? Strengths of folds in samples, as a table."""
+
+import numpy as np
+import torch
+
+from ..expressions import EXPRESSIONS, FOLD_WEIGHTS
+from ..guidance.prior_camera import FACE_ZOOM, prior_camera
+from ..prompts import Looks, describe
+from .prior_gallery import ReportRenderer
+from .prior_samples import Sampler, Table
+from .subjects import FOLDS_BY_AGE
+
+AGES = (20.0, 40.0, 70.0)
+"""Years that the texts say in words."""
+
+YAWS = (-25.0, 0.0, 25.0)
+"""Cameras, degrees."""
+
+SHARE = 0.3
+"""Pixels count where a fold changes the normals by this share of its largest change."""
+
+
+def fold_table(sampler: Sampler, renderer: ReportRenderer) -> Table:
+    """Strength of each fold in the expression that folds it most, by the age in the text.
+
+    The mean head's control maps show the expression without folds. What a sample adds to them is
+    projected on what the fold at strength 1 adds.
+    """
+    template, columns = renderer.template, []
+    for age in AGES:
+        prompts = [
+            describe(Looks(age=age, gender=gender, style="bald"))  # no hair on the forehead
+            for gender in ("man", "woman")
+        ]
+        columns.append([_strength(sampler, renderer, fold, prompts) for fold in FOLD_WEIGHTS])
+    found = np.array(columns).T  # [F, A]
+    most = template.fold_weights.argmax(0)
+    rows = [
+        [fold, EXPRESSIONS[row], *(f"{value:.2f}" for value in values)]
+        for fold, row, values in zip(FOLD_WEIGHTS, most, found, strict=True)
+    ]
+    typical = np.interp(AGES, *FOLDS_BY_AGE)
+    rows.append(["mean", "", *(f"{value:.2f}" for value in found.mean(0))])
+    rows.append(["trained heads", "", *(f"{value:.2f}" for value in typical)])
+    return Table(
+        "Folds of the skin",
+        f"Strength (0 = none, as in the control maps; 1 = deepest) in {2 * len(YAWS)} samples, "
+        "by the age in the text; no embedding.",
+        ["fold", "expression", *(f"{age:.0f} years" for age in AGES)],
+        rows,
+    )
+
+
+def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: list[str]) -> float:
+    """Mean over prompts and views."""
+    template, mean = renderer.template, renderer.template.mean
+    column = list(FOLD_WEIGHTS).index(fold)
+    row = int(template.fold_weights[:, column].argmax())
+    only = np.eye(len(FOLD_WEIGHTS), dtype=np.float32)[column]
+    bare, folded = (
+        mean + template.expression_displacements(mean, strengths)[row] for strengths in (None, only)
+    )
+    cameras = torch.tensor([[yaw, 0.0, FACE_ZOOM] for yaw in YAWS])
+    control, target = (
+        np.stack([renderer.draw.control(posed, prior_camera(*c), mean) for c in cameras.tolist()])
+        for posed in (bare, folded)
+    )
+    images = len(prompts) * len(YAWS)
+    conditions = sampler.prior.conditions(
+        [prompt for prompt in prompts for _ in YAWS], cameras.repeat(len(prompts), 1),
+        embedding=None, expressions=torch.eye(len(EXPRESSIONS))[row].repeat(images, 1),
+        control=torch.from_numpy(control).repeat(len(prompts), 1, 1, 1),
+    )  # fmt: skip
+    drawn = sampler("geometry", conditions).numpy()
+    return fold_strength(drawn, control[:, :3], target[:, :3])
+
+
+def fold_strength(images: np.ndarray, bare: np.ndarray, folded: np.ndarray) -> float:
+    """How far images go from ``bare`` (0) towards ``folded`` (1), where those differ.
+
+    Args:
+        images: normals ``[P V, 3, S, S]``, V views of each of P subjects.
+        bare: normals ``[V, 3, S, S]``.
+        folded: the same with a fold.
+    """
+    change = folded - bare
+    size = np.linalg.norm(change, axis=1, keepdims=True)
+    change = change * (size > SHARE * size.max())
+    added = images.reshape(-1, *bare.shape) - bare  # [P, V, 3, S, S]
+    return float((added * change).sum((1, 2, 3, 4)).mean() / (change**2).sum())
