@@ -47,8 +47,8 @@ from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity
 from .template.hair import HairTemplate
 from .template.head_template import HeadTemplate
 
-FEMALE = {"woman": 0.5, "man": -0.5}
-"""Steps from the mean head along the axis from the mean man to the mean woman."""
+FEMALE = 0.5
+"""Steps from the mean head to the mean woman's, along the axis that starts at the mean man's."""
 
 Left = Callable[[], float]
 """Seconds left, asked for each event."""
@@ -104,6 +104,14 @@ class Distillation:
         word = tone_of(self.config.prompt) or skin_word(identity.darkness) or "fair"
         return SKIN_TONES[word][1]
 
+    def female(self, identity: Identity) -> float:
+        """1 or 0 where a run without photo evidence begins with a woman or a man, 0.5 for neither.
+
+        The prompt decides, or else the word for the photo. A mixture of both looks like a man.
+        """
+        word = gender_of(self.config.prompt) or gender_word(identity.gender)
+        return {"woman": 1.0, "man": 0.0}.get(word, 0.5)
+
     def pure_start(self, identity: Identity, measured: HairFit | None) -> tuple[HeadFit, HairFit]:
         """The mean head, where a run without photo evidence begins.
 
@@ -112,8 +120,7 @@ class Distillation:
         measured, in words.
         """
         looks = self.looks(identity, measured)
-        share = FEMALE.get(gender_of(self.config.prompt) or looks.gender, 0.0)
-        change = share * axes()["female"]
+        change = FEMALE * (2 * self.female(identity) - 1) * axes()["female"]
         neutral = self.template.neutral(np.zeros(0, np.float32), change)
         nothing = np.zeros(len(self.template.action_names), np.float32)
         fit = HeadFit(

@@ -353,10 +353,10 @@ class HeadPipeline:
             displacements=None if sculpted is None else sculpted.displacements, brows=pure,
         )  # fmt: skip
         if pure:
-            tone = self.distillation.skin_tone(identity)
+            distillation = self.distillation
             appearance, seen = plain_appearance(
-                self.template, geometry, identity.age, identity.gender, self.config.texture_size,
-                tuple(hair.colour), tone,
+                self.template, geometry, identity.age, distillation.female(identity),
+                self.config.texture_size, tuple(hair.colour), distillation.skin_tone(identity),
             ), None  # fmt: skip
         else:
             appearance, seen = self.appearance.project(identity, fit, geometry, hair)

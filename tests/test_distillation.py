@@ -147,6 +147,7 @@ def test_pure_runs_begin_with_the_gender_of_the_words(
     fit, _ = distillation.pure_start(person(30, gender), hair("long01", "black"))
     moved = fit.neutral - template.mean
     assert np.sign((moved * axes()["female"]).sum()) == female
+    assert distillation.female(person(30, gender)) == (female + 1) / 2
     assert 1e-3 < np.linalg.norm(moved, axis=1).max() < 0.03
     np.testing.assert_allclose(template.neutral(fit.identity, fit.residual), fit.neutral, atol=1e-6)
 
