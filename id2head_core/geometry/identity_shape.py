@@ -48,6 +48,8 @@ class IdentityShapeConfig:
     """Learning rate of the coefficients, standard deviations per step."""
     prior: float = 3e-3
     """Loss weight of the coefficients' sum of squares."""
+    free_prior: float = 1e-2
+    """The same without a photo, which would hold the face: less gave a man's nose to women."""
     symmetric: bool = True
     """Whether left and right move alike."""
     cap: float = 0.02
@@ -189,6 +191,7 @@ def fit_identity_shape(
     optimizer = torch.optim.Adam([motion.coefficients], lr=config.rate)
     carrier = torch.from_numpy(cKDTree(fit.neutral).query(keypoints)[1])
     points = torch.from_numpy(keypoints.astype(np.float32))
+    prior = config.free_prior if seen is None else config.prior
     for step in range(steps):
         moved = motion()
         now, posed = (points + moved[carrier]).detach().numpy(), picture.posed(moved)
@@ -196,7 +199,7 @@ def fit_identity_shape(
             _aligned(picture, posed, now, side, arcface, config, generator) for side in (1, -1)
         ]
         loss = 1 - (arcface.embed(torch.cat(crops)) @ embedding).mean()
-        loss = loss + config.prior * motion.coefficients.square().sum()
+        loss = loss + prior * motion.coefficients.square().sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
