@@ -15,6 +15,9 @@ class GeometryFitConfig:
     """Images per step."""
     guidance_scale: float = 5.0
     """s of classifier-free guidance."""
+    expression_guidance: float = 2.0
+    """s of views of the face in an expression, unless a text is contrasted with another: a larger
+    one makes all folds of the skin as deep as they go, or as shallow."""
     rescale: float = 0.5
     """Share of the contrast that guidance added and that is taken back."""
     weighting: Weighting = "x0"

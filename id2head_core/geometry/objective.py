@@ -93,13 +93,14 @@ class GeometryObjective:
         views = [sample_view(config, generator) for _ in range(config.views)]
         images = torch.stack([self._image(view) for view in views])  # [B, 3, S, S]
         schedule, share = phase(config, progress)
+        scales = [self._scale(view) for view in views]
         gradient, _ = sds_gradient(
             prior,
             "geometry",
             images,
             self._conditions(views),
             schedule.sample(share, len(views), generator),
-            guidance_scale=config.guidance_scale,
+            guidance_scale=scales[0] if len(set(scales)) == 1 else torch.tensor(scales),
             weighting=config.weighting,
             rescale=config.rescale,
             against=self._against(views),
@@ -133,6 +134,11 @@ class GeometryObjective:
         mesh = self.model.mesh(self.model.expressions.blend(view.weights()))
         camera = prior_camera(view.yaw, view.pitch, view.zoom)
         return self.renderer(mesh, camera, self.guidance.prior.resolution)[0]
+
+    def _scale(self, view: SampledView) -> float:
+        """Of classifier-free guidance."""
+        folds = view.expression is not None and view.zoom > 1 and not self.guidance.against
+        return self.config.expression_guidance if folds else self.config.guidance_scale
 
     def _against(self, views: list[SampledView]):
         """Conditions with the text that the prompt is contrasted with, or None."""

@@ -37,7 +37,7 @@ def sds_gradient(
     conditions: "Conditions",
     timestep: torch.Tensor,
     *,
-    guidance_scale: float,
+    guidance_scale: float | torch.Tensor,
     weighting: Weighting = "x0",
     rescale: float = 0.0,
     against: "Conditions | None" = None,
@@ -54,7 +54,7 @@ def sds_gradient(
         image: renders in [0, 1], ``[B, 3, S, S]``; only their values are used.
         conditions: of the B images.
         timestep: long ``[B]``, 0 to 999.
-        guidance_scale: s of classifier-free guidance.
+        guidance_scale: s of classifier-free guidance; a number, or one per image ``[B]``.
         weighting: ``"x0"`` or ``"sds"``, see the module.
         rescale: share in [0, 1] by which the guided z0 gets the standard deviation of the
             conditional one (Lin et al. 2023, section 3.4); 0 leaves it alone.
@@ -98,7 +98,9 @@ def _guided(
     prior, domain, noisy, timestep, conditions, against, guidance_scale, rescale, signal, sigma
 ) -> torch.Tensor:
     """Guided noise, with the contrast of the guided z0 pulled back by ``rescale``."""
-    if guidance_scale == 1 or (rescale == 0 and against is None):
+    if torch.is_tensor(guidance_scale):
+        guidance_scale = guidance_scale.to(noisy).view(-1, 1, 1, 1)
+    elif guidance_scale == 1 or (rescale == 0 and against is None):
         return prior.guided(domain, noisy, timestep, conditions, guidance_scale)
     if against is None:
         against = prior.unconditional(conditions)

@@ -14,7 +14,7 @@ from id2head_core.geometry.guarded_adam import GuardedAdam
 from id2head_core.geometry.hair_field import HairField
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.geometry.normal_render import DrawnMesh, NormalRenderer, clip_positions
-from id2head_core.geometry.objective import sample_view
+from id2head_core.geometry.objective import GeometryObjective, SampledView, sample_view
 from id2head_core.geometry.photo_evidence import known_hair, map_camera, seen_skin
 from id2head_core.guidance.prior_camera import prior_camera
 from id2head_core.guidance.prior_image import PriorScene
@@ -87,6 +87,21 @@ def test_folds_that_the_prior_knows_are_found():
     assert float((folds - 0.7).abs().mean()) < 0.25 and bool((folds > 0.2).all())
     plain = run(HairOracle(start()[1], 64), config, seed=3)[-1].result.expression_state["folds"]
     assert float(plain.mean()) < 0.1
+
+
+def test_expressions_of_the_face_are_guided_less_unless_a_text_is_contrasted():
+    head = model(start()[1])
+    plain, contrast = (
+        GeometryObjective(
+            head, replace(guidance(None), against=against), np.zeros(len(start()[0].neutral)), None,
+            GeometryFitConfig(guidance_scale=5.0, expression_guidance=2.0),
+        )
+        for against in ("", "a person")
+    )  # fmt: skip
+    folded = SampledView(10.0, 0.0, 1.8, 8)
+    assert (plain._scale(folded), contrast._scale(folded)) == (2.0, 5.0)
+    assert plain._scale(replace(folded, expression=None)) == 5.0
+    assert plain._scale(replace(folded, zoom=1.0)) == 5.0
 
 
 def test_control_maps_show_no_folds():

@@ -46,6 +46,18 @@ def test_the_image_receives_exactly_the_weighted_noise_difference(scale):
     assert torch.equal(free.grad, gradient / len(image))
 
 
+def test_each_image_may_have_its_own_scale():
+    """Rescaled or not, as if it were sampled with that number."""
+    prior, image, timestep = StubPrior(), _image(), torch.tensor([40, 730])
+    for rescale in (0.0, 0.5):
+        both = {s: _sample(prior, image, timestep, guidance_scale=s, rescale=rescale)[0]
+                for s in (1.0, 3.0)}  # fmt: skip
+        scales = torch.tensor([3.0, 1.0])
+        mixed, _ = _sample(prior, image, timestep, guidance_scale=scales, rescale=rescale)
+        torch.testing.assert_close(mixed[0], both[3.0][0])
+        torch.testing.assert_close(mixed[1], both[1.0][1])
+
+
 def test_guidance_scale_one_is_unguided():
     prior, image, timestep = StubPrior(), _image(), torch.tensor([300, 300])
     prior.unconditional = None  # would fail if it were asked
