@@ -37,7 +37,7 @@ def hair_colour_table(sampler: Sampler, held_out: PriorDataset, heads: int) -> T
             describe(Looks(gender=gender_word(g), style=s, colour=colour))
             for g, s in zip(genders, styles, strict=True)
         ]
-        lab.append(median_lab(_sampled(sampler, "texture", prompts, batch), masks))
+        lab.append(median_lab(sampler.reworded("texture", prompts, batch), masks))
         rows.append([colour, *_colour_cells(lab[-1], np.full(len(prompts), number), named)])
     asked = np.repeat(np.arange(len(COLOURS)), len(styles))
     rows.append(["all", *_colour_cells(np.concatenate(lab), asked, named)])
@@ -68,7 +68,7 @@ def hair_length_table(
     for style in LENGTHS:
         prompts = [describe(Looks(gender=gender_word(g), style=style, colour="brown"))
                    for g in genders]  # fmt: skip
-        normals = _sampled(sampler, "geometry", prompts, batch)
+        normals = sampler.reworded("geometry", prompts, batch)
         samples[style] = covered_below(hair_mask(normals, control), chin)
     styles, true = [style_of(p) for p in held_out.prompts], {}
     for style in LENGTHS:
@@ -95,15 +95,6 @@ def hair_length_table(
         ["asked", "samples", "true renders"],
         rows,
     )
-
-
-def _sampled(sampler: Sampler, domain: str, prompts: list[str], batch) -> torch.Tensor:
-    """Samples of a batch with other texts."""
-    conditions = sampler.prior.conditions(
-        prompts, batch["camera"], embedding=batch["embedding"], expressions=batch["expression"],
-        control=batch["maps"][:, 6:],
-    )  # fmt: skip
-    return sampler(domain, conditions)
 
 
 def _hairy(held_out: PriorDataset, count: int, among: torch.Tensor | None = None):

@@ -10,6 +10,7 @@ from ..guidance.diffusion_prior import DOMAINS
 from .prior_data import PriorDataset
 from .prior_gallery import FACE_VIEW, Gallery, ReportRenderer
 from .prior_probes import (
+    RidgeProbe,
     expression_probe,
     face_pixels,
     frechet,
@@ -118,6 +119,49 @@ def expression_table(
     rows.append(["chance", percent(1 / len(EXPRESSIONS))])
     note = f"Normals of {len(asked)} held-out face views; ridge probe on {len(truth)} true renders."
     return Table("Expression", note, ["asked", "expression recognised"], rows)
+
+
+def gender_table(
+    sampler: Sampler, renderer: ReportRenderer, training: PriorDataset, held_out: PriorDataset,
+    count: int,
+) -> Table:  # fmt: skip
+    """Whether a probe sees the woman or man that the text asked for, without an embedding."""
+
+    def faces(images, batch):
+        return face_pixels(renderer.aligned(images, renderer.keypoints(batch["camera"])))
+
+    def chosen(dataset, most):
+        fits = (dataset.camera[:, 2] > CLOSE_UP) & (dataset.camera[:, 0].abs() < FRONTAL)
+        female = dataset.gender[dataset.subject]
+        fits &= (female - 0.5).abs() > 0.4
+        batch = dataset.__getitems__(drawn_rows(fits, most))
+        return batch, (female > 0.5)[batch["index"]]
+
+    batch, women = chosen(training, PROBE_IMAGES // 2)
+    probe = RidgeProbe.fit(
+        faces(true_images(batch, "texture"), batch), torch.where(women, 1.0, -1.0)[:, None], 2e-3
+    )
+    known = len(women)
+    batch, women = chosen(held_out, count)
+    true = (probe(faces(true_images(batch, "texture"), batch))[:, 0] > 0) == women
+    rows = [["true renders", percent(true.float().mean())]]
+    blank = {**batch, "maps": torch.full_like(batch["maps"], 0.5)}
+    mean = renderer.mean_control(batch["camera"], batch["expression"])
+    mean = {**batch, "maps": torch.cat([batch["maps"][:, :6], mean], 1)}
+    for name, given in {
+        "own control": batch, "mean head's control": mean, "no control": blank,
+    }.items():  # fmt: skip
+        right = []
+        for word in ("woman", "man"):
+            images = sampler.reworded("texture", [f"a {word}"] * len(women), given, known=False)
+            right.append((probe(faces(images, batch))[:, 0] > 0) == (word == "woman"))
+        rows.append([name, percent(torch.cat(right).float().mean())])
+    rows.append(["chance", percent(0.5)])
+    note = (
+        f'Albedo of {len(women)} held-out face views, "a woman" and "a man" for each, no '
+        f"embedding; ridge probe on {known} true renders."
+    )
+    return Table("Gender", note, ["asked", "gender recognised"], rows)
 
 
 def camera_table(

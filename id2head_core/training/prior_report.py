@@ -27,7 +27,13 @@ from .prior_gallery import (
     held_out_people,
 )
 from .prior_hair_measures import hair_colour_table, hair_length_table
-from .prior_measures import camera_table, expression_table, frechet_table, identity_table
+from .prior_measures import (
+    camera_table,
+    expression_table,
+    frechet_table,
+    gender_table,
+    identity_table,
+)
 from .prior_samples import Sampler, Table
 from .prior_sheets import sheets
 from .prior_skin_measures import skin_tone_table
@@ -38,7 +44,7 @@ from .subjects import SubjectMaker
 logger = logging.getLogger(__name__)
 
 SECTIONS = ("training", "validation", "identity", "expression", "camera", "hair", "skin",
-            "folds", "frechet", "sheets")  # fmt: skip
+            "folds", "gender", "frechet", "sheets")  # fmt: skip
 """In the order of the report."""
 
 SUBJECTS, FACES, HEADS, HAIRY_HEADS, SPREAD = 50, 78, 64, 16, 200
@@ -108,6 +114,10 @@ class Report:
     def skin(self) -> list[Table]:
         """Tone of the skin that was asked for."""
         return [skin_tone_table(self.sampler, self.held_out, HAIRY_HEADS)]
+
+    def gender(self) -> list[Table]:
+        """Women and men as texts ask for them."""
+        return [gender_table(self.sampler, self.renderer, self.training, self.held_out, HEADS)]
 
     def folds(self) -> list[Table]:
         """Folds of the skin in expressions, by age."""

@@ -47,6 +47,16 @@ class Sampler:
             parts.append(drawn.float().cpu())
         return torch.cat(parts)
 
+    def reworded(
+        self, domain: str, prompts: list[str], batch: dict[str, torch.Tensor], known: bool = True
+    ) -> torch.Tensor:
+        """Samples of a batch with other texts; ``known`` gives the embeddings too."""
+        conditions = self.prior.conditions(
+            prompts, batch["camera"], embedding=batch["embedding"] if known else None,
+            expressions=batch["expression"], control=batch["maps"][:, 6:],
+        )  # fmt: skip
+        return self(domain, conditions)
+
 
 def conditions_of(conditions: Conditions, rows: slice) -> Conditions:
     """Some of the images' conditions."""

@@ -30,12 +30,9 @@ def skin_tone_table(sampler: Sampler, held_out: PriorDataset, heads: int) -> Tab
             for g in genders
         ]
         cells = []
-        for embedding in (batch["embedding"], None):
-            conditions = sampler.prior.conditions(
-                prompts, batch["camera"], embedding=embedding, expressions=batch["expression"],
-                control=batch["maps"][:, 6:],
-            )  # fmt: skip
-            found = face_darkness(sampler("texture", conditions), boxes[batch["index"]])
+        for known in (True, False):
+            images = sampler.reworded("texture", prompts, batch, known)
+            found = face_darkness(images, boxes[batch["index"]])
             cells.append(f"{found.mean():.2f}")
         near.append(np.abs(found[:, None] - typical).argmin(1) == number)  # without embedding
         known, own = "", drawn_rows(fits & torch.from_numpy(said == tone), 60)

@@ -45,6 +45,7 @@ from id2head_core.training.prior_measures import (
     camera_table,
     expression_table,
     frechet_table,
+    gender_table,
     identity_table,
 )
 from id2head_core.training.prior_probes import eroded, frechet, hair_mask, yaw_error
@@ -192,6 +193,31 @@ def test_the_expression_probe_reads_true_renders_and_true_samples(truth, rendere
     found = cells(expression_table(truth, renderer, *datasets, 52))
     assert found["true renders"] > 6 * found["chance"]
     assert found["control and y_exp"] == found["true renders"]
+
+
+def test_the_gender_of_samples_is_read(renderer, datasets):
+    """Of a sampler that draws whom it is told, and of one that draws women only."""
+    training, held_out = datasets
+    batch = training.__getitems__(list(range(len(training))))
+    albedo, women = true_images(batch, "texture"), training.gender[training.subject] > 0.5
+    assert 0 < women.float().mean() < 1
+
+    def drawn(obeys: bool):
+        def reworded(domain, prompts, asked, known):
+            assert domain == "texture" and known is False
+            rows = []
+            for prompt, camera in zip(prompts, asked["camera"], strict=True):
+                fits = women == (prompt == "a woman" or not obeys)
+                away = (batch["camera"] - camera).square().sum(1)
+                rows.append(int(torch.where(fits, away, away.max() + 1).argmin()))
+            return albedo[rows]
+
+        return SimpleNamespace(reworded=reworded)
+
+    told = cells(gender_table(drawn(True), renderer, training, held_out, 20))
+    assert min(told[k] for k in ("own control", "mean head's control", "no control")) > 85
+    always = cells(gender_table(drawn(False), renderer, training, held_out, 20))
+    assert always["own control"] == always["no control"] == 50
 
 
 def test_the_camera_probe_reads_the_yaw(truth, datasets):
