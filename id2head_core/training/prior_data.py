@@ -26,6 +26,12 @@ TEXTS_AT_ONCE = 4096
 FACE_WEIGHT = 3.0
 """Loss weight of the pixels in the face box."""
 
+DETAIL_WEIGHT = 10.0
+"""Loss weight of the face's details: few per cent of the error, which hair would drown."""
+
+DETAIL = (1.5 / 255, 0.3)
+"""Changes of a normal from its control map that are details: above rounding, below hair."""
+
 RENDERED_KIND = 0
 """Index of painted subjects, whose embeddings come from renders, in ``render_dataset.KINDS``."""
 
@@ -94,7 +100,8 @@ class PriorDataset(Dataset):
         chosen = torch.as_tensor(indices)
         return {
             "maps": torch.from_numpy(maps).float() / 255,
-            "face_weight": self._face_weight(self.face_box[chosen], maps.shape[-1]),
+            "face_weight": face_weight(self.face_box[chosen], maps.shape[-1]),
+            "detail_weight": detail_weight(maps, self.face_box[chosen]),
             "camera": self.camera[chosen],
             "expression": self.expression[chosen],
             "embedding": self.embedding[self.subject[chosen]],
@@ -102,15 +109,6 @@ class PriorDataset(Dataset):
             "blank_row": self.blank_row[chosen],
             "index": chosen,
         }
-
-    def _face_weight(self, boxes: torch.Tensor, size: int) -> torch.Tensor:
-        """Loss weight ``[B, 1, S, S]`` of mean 1: more in the face box."""
-        centres = torch.arange(size) + 0.5
-        left, top, right, bottom = boxes[:, :, None].unbind(1)  # [B, 1]
-        columns = (centres > left) & (centres < right)  # [B, S]
-        rows = (centres > top) & (centres < bottom)
-        weight = 1 + (FACE_WEIGHT - 1) * (rows[:, :, None] & columns[:, None]).float()
-        return (weight / weight.mean((1, 2), keepdim=True))[:, None]
 
     def _texts(self, shards, text_encoder) -> tuple[torch.Tensor, torch.Tensor, TextTable]:
         """Row of each sample's prompt and of its camera words alone, and the table of all texts."""
@@ -175,10 +173,14 @@ def mirrored(batch: dict[str, torch.Tensor], flip: torch.Tensor) -> dict[str, to
         maps[:, channel] = 1 - maps[:, channel]
     where = flip[:, None, None, None]
     camera = batch["camera"] * batch["camera"].new_tensor([-1.0, 1.0, 1.0])
+    weights = {
+        name: torch.where(where, batch[name].flip(3), batch[name])
+        for name in ("face_weight", "detail_weight")
+    }
     return {
         **batch,
+        **weights,
         "maps": torch.where(where, maps, batch["maps"]),
-        "face_weight": torch.where(where, batch["face_weight"].flip(3), batch["face_weight"]),
         "camera": torch.where(flip[:, None], camera, batch["camera"]),
     }
 
@@ -213,6 +215,33 @@ def shard_people(shard: int, people: int, turns: int) -> list[int]:
     pool = [i for i in range(people) if is_held_out(i) == held_out] or list(range(people))
     before = shard // HELD_OUT_EVERY if held_out else shard - shard // HELD_OUT_EVERY
     return [pool[(before * turns + i) % len(pool)] for i in range(turns if pool else 0)]
+
+
+def _in_box(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Pixels within boxes ``[B, 4]``: bool ``[B, 1, S, S]``."""
+    centres = torch.arange(size) + 0.5
+    left, top, right, bottom = boxes[:, :, None].unbind(1)  # [B, 1]
+    columns = (centres > left) & (centres < right)  # [B, S]
+    rows = (centres > top) & (centres < bottom)
+    return (rows[:, :, None] & columns[:, None])[:, None]
+
+
+def face_weight(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Loss weight ``[B, 1, S, S]`` of mean 1: more in the face box."""
+    weight = 1 + (FACE_WEIGHT - 1) * _in_box(boxes, size).float()
+    return weight / weight.mean((2, 3), keepdim=True)
+
+
+def detail_weight(maps: np.ndarray, boxes: torch.Tensor) -> torch.Tensor:
+    """Loss weight ``[B, 1, S, S]`` of normals: more where the face has what its control lacks.
+
+    Args:
+        maps: uint8 ``[B, 12, S, S]``.
+        boxes: of the faces, ``[B, 4]``.
+    """
+    change = np.abs(maps[:, :3].astype(np.int16) - maps[:, 6:9]).max(1, keepdims=True) / 255
+    detail = torch.from_numpy((change > DETAIL[0]) & (change < DETAIL[1]))
+    return 1 + (DETAIL_WEIGHT - 1) * (detail & _in_box(boxes, maps.shape[-1])).float()
 
 
 def domain_images(batch: dict[str, torch.Tensor], domain: str, size: int) -> torch.Tensor:

@@ -178,7 +178,10 @@ def prior_loss(
     predicted = prior.predict_sample(domain, noisy, timestep, conditions)
     alphas = prior.alphas_cumprod.to(latents.device)[timestep]
     weight = (1 / (1 - alphas)).clamp(max=MAX_WEIGHT)
-    face = nn.functional.pixel_unshuffle(batch["face_weight"], prior.codec.patch)
+    weights = batch["face_weight"]
+    if domain == "geometry":
+        weights = weights * batch["detail_weight"]
+    face = nn.functional.pixel_unshuffle(weights, prior.codec.patch)
     error = (predicted - latents).square() * face.repeat(1, 3, 1, 1)
     return (weight * error.mean((1, 2, 3))).mean()
 

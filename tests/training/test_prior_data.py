@@ -15,11 +15,14 @@ from id2head_core.guidance.diffusion_prior import DOMAINS, with_camera
 from id2head_core.guidance.prior_camera import FACE_ZOOM, prior_camera
 from id2head_core.prompts import HAIR_STYLES
 from id2head_core.training.prior_data import (
+    DETAIL_WEIGHT,
     FACE_WEIGHT,
     KEPT_TOKENS,
     PriorDataset,
     centred,
+    detail_weight,
     domain_images,
+    face_weight,
     finished_shards,
     mirrored,
     shard_people,
@@ -260,7 +263,8 @@ def test_mirroring_is_what_a_mirrored_camera_sees():
     mean, control = templates()[0].mean, renderer().control
     views = [torch.from_numpy(control(mean, prior_camera(yaw, 8, 1.4))) for yaw in (50, -50)]
     maps = [torch.cat([view, view])[None] for view in views]
-    batch = {"maps": maps[0], "face_weight": torch.ones(1, 1, SIZE, SIZE),
+    plain = torch.ones(1, 1, SIZE, SIZE)
+    batch = {"maps": maps[0], "face_weight": plain, "detail_weight": plain,
              "camera": torch.tensor([[50.0, 8.0, 1.4]])}  # fmt: skip
     flipped = mirrored(batch, torch.tensor([True]))
     assert flipped["camera"].tolist() == [[-50, 8, pytest.approx(1.4)]]
@@ -271,21 +275,34 @@ def test_mirroring_is_what_a_mirrored_camera_sees():
 
 def test_batches_of_another_device_are_mirrored_there():
     batch = {"maps": torch.rand(2, 12, 4, 4), "face_weight": torch.ones(2, 1, 4, 4),
-             "camera": torch.zeros(2, 3)}  # fmt: skip
+             "detail_weight": torch.ones(2, 1, 4, 4), "camera": torch.zeros(2, 3)}  # fmt: skip
     batch = {name: value.to("meta") for name, value in batch.items()}
     flip = torch.tensor([True, False], device="meta")
     assert all(value.is_meta for value in mirrored(batch, flip).values())
 
 
-def test_the_face_weighs_three_times_and_the_mean_is_one(dataset):
+def test_the_face_weighs_three_times_and_the_mean_is_one():
     boxes = torch.tensor([[4.0, 8, 20, 24], [0, 0, 0, 0], [0, 0, 32, 32]])
-    weight = dataset._face_weight(boxes, 32)
+    weight = face_weight(boxes, 32)
     assert weight.shape == (3, 1, 32, 32)
     torch.testing.assert_close(weight.mean((1, 2, 3)), torch.ones(3))
     assert weight[0, 0, 8, 4] / weight[0, 0, 7, 4] == pytest.approx(FACE_WEIGHT)
     assert weight[0, 0, 23, 19] / weight[0, 0, 23, 20] == pytest.approx(FACE_WEIGHT)
     assert int((weight[0] > 1).sum()) == 16 * 16
     assert torch.equal(weight[1:], torch.ones(2, 1, 32, 32))
+
+
+def test_details_of_the_face_weigh_ten_times():
+    """Not what rounding changes, not hair, nothing outside the face."""
+    maps = np.full((1, 12, 32, 32), 128, np.uint8)
+    maps[0, 1, 10:20, 10:12] += 20  # a fold
+    maps[0, 1, 10:20, 12:14] += 1
+    maps[0, 1, 10:20, 14:16] += 100
+    maps[0, 1, 0:3, 10:12] += 20
+    maps[0, 9:] = 0  # albedo does not count
+    weight = detail_weight(maps, torch.tensor([[4.0, 8, 28, 28]]))
+    assert weight.shape == (1, 1, 32, 32)
+    assert (weight[0, 0, 10:20, 10:12] == DETAIL_WEIGHT).all() and int((weight > 1).sum()) == 20
 
 
 def test_every_twelfth_finished_shard_is_held_out(tmp_path):

@@ -117,18 +117,24 @@ class KnownError:
 def stub_batch(count: int) -> dict[str, torch.Tensor]:
     weight = torch.full((count, 1, 8, 8), 0.5)
     weight[:, :, :4, :4] = 2.5  # mean 1
-    return {"maps": torch.rand(count, 12, 8, 8), "face_weight": weight}
+    detail = torch.ones(count, 1, 8, 8)
+    detail[:, :, :2, :2] = 4
+    return {"maps": torch.rand(count, 12, 8, 8), "face_weight": weight, "detail_weight": detail}
 
 
 def test_the_loss_is_the_weighted_squared_error_of_the_clean_image():
     timestep = torch.tensor([50, 600, 999])
     wanted = (1 / (1 - KnownError.alphas_cumprod[timestep])).clamp(max=MAX_WEIGHT)
     assert wanted[0] == MAX_WEIGHT and wanted[2] == pytest.approx(1, abs=1e-3)
-    for mark, face in (((0, 0), 2.5), ((3, 3), 0.5)):  # a latent pixel in and out of the face
+    cases = (
+        ("texture", (0, 0), 2.5), ("texture", (3, 3), 0.5),  # a latent pixel in and out of the face
+        ("geometry", (0, 0), 10.0), ("geometry", (1, 1), 2.5),
+    )  # fmt: skip
+    for domain, mark, face in cases:
         error = torch.zeros(12, 4, 4)
         error[(slice(None), *mark)] = 0.3
         prior = KnownError(error)
-        loss = prior_loss(prior, "texture", stub_batch(3), None, torch.Generator(), timestep)
+        loss = prior_loss(prior, domain, stub_batch(3), None, torch.Generator(), timestep)
         expected = (wanted * 0.09 * face / 16).mean()
         assert float(loss) == pytest.approx(float(expected), rel=1e-5)
 
