@@ -132,6 +132,10 @@ class ExpressionTransformer(nn.Module):
         """All expressions, ``[13, N, 3]``, metres, with or without folds."""
         return self(self.codes, folded)
 
+    def deepest_folds(self) -> torch.Tensor:
+        """What folds at strength 1 add to the expressions, ``[13, N, 3]``, metres."""
+        return torch.tensordot(self._fold_weights, self._fold_basis, 1)
+
     @torch.no_grad()
     def bound(self) -> None:
         """Put the folds back into [0, 1] after a step: a fold is no ridge."""

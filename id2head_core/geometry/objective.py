@@ -75,8 +75,9 @@ class GeometryObjective:
         self.renderer = NormalRenderer()
         self._anchor = torch.from_numpy(seen.astype(np.float32) + 1 / SEEN_WEIGHT)
         self._edges = torch.from_numpy(model.edges.astype(np.int64))
-        bare = model.expressions.displacements(folded=False)  # [13, N, 3]
-        self._start = bare.detach().numpy()
+        expressions = model.expressions
+        self._bare = expressions.displacements(folded=False).detach().numpy()  # [13, N, 3]
+        self._folded = self._bare + expressions.deepest_folds().numpy()
 
     def distillation(
         self, progress: float, generator: torch.Generator
@@ -159,14 +160,19 @@ class GeometryObjective:
         )
 
     def _control(self, view: SampledView) -> np.ndarray:
-        """Control maps ``[6, S, S]``: the head as it was fitted, so the prior cannot drift.
+        """Control maps ``[9, S, S]``: the head as it was fitted, so the prior cannot drift.
 
-        They show no folds, as in training.
+        As in training they show no folds, and then the deepest ones.
         """
         neutral = self.model.fit.neutral
-        offset = 0.0 if view.expression is None else self._start[view.expression]
         camera = prior_camera(view.yaw, view.pitch, view.zoom)
-        return self.guidance.control((neutral + offset).astype(np.float32), camera, neutral)
+        if view.expression is None:
+            return self.guidance.control(neutral, camera, neutral, neutral)
+        bare, folded = (
+            (neutral + offsets[view.expression]).astype(np.float32)
+            for offsets in (self._bare, self._folded)
+        )
+        return self.guidance.control(bare, camera, neutral, folded)
 
 
 def phase(config: GeometryFitConfig, progress: float):

@@ -6,9 +6,12 @@ folder; adapters, conditions, trainer and score distillation are the same for bo
 
 Our base predicts the clean image as a residual on the control maps, with data deviation d::
 
-    x0 = gate * control + d * residual
+    x0 = gate * control + depth * (folded - control) + d * residual
 
-so the network only adds hair, brows and detail where the gate keeps the control. The noisy image
+so the network only adds hair, brows and detail where the gate keeps the control. ``folded`` are the
+normals with the deepest folds that the expression makes; how deep this person's are is the
+network's to say (without that term it went on copying the control's smooth skin: after 115,000
+images with folds its samples had 2 % of their depth). The noisy image
 itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4 pixels in one
 patch the network would first have to learn to cancel the noise of each pixel. Measured after 45,000
 images: the error at t = 200 was four times that of a network without the skip.
@@ -31,6 +34,10 @@ DOMAINS = ("geometry", "texture")
 """The two kinds of images, in the order of the control maps."""
 
 CONTROL_CHANNELS = 6
+"""Normals and albedo of the bare head: what the network sees of the control maps."""
+
+FOLDED_CHANNELS = 3
+"""Normals of the folded head, which may follow them."""
 
 DATA_DEVIATION = 0.45
 """Standard deviation of prior images in [-1, 1]."""
@@ -50,7 +57,7 @@ class Conditions:
         expression: weights ``[B, 13]``.
         expression_text: blended descriptor embeddings ``[B, P]``.
         expression_known: bool ``[B]``.
-        control: ``[B, 6, S, S]`` in [0, 1], or None.
+        control: ``[B, 6, S, S]`` in [0, 1], ``[B, 9, S, S]`` with folds, or None.
     """
 
     words: torch.Tensor
@@ -138,7 +145,7 @@ class DiffusionPrior:
             cameras: ``[B, 3]``: yaw, pitch (degrees), zoom.
             embedding: ``[512]`` or ``[B, 512]``, or None for nobody in particular.
             expressions: weights ``[B, 13]``.
-            control: ``[B, 6, S, S]`` in [0, 1], or None.
+            control: ``[B, 6, S, S]`` in [0, 1], ``[B, 9, S, S]`` with folds, or None.
 
         Raises:
             GuidanceError: a shape does not fit.
@@ -221,13 +228,17 @@ class DiffusionPrior:
         maps = conditions.control
         if maps is None:
             maps = noisy.new_full((len(noisy), CONTROL_CHANNELS, *[self.resolution] * 2), 0.5)
-        control = self.codec.encode(maps)  # [B, 6 p^2, s, s]
+        control = self.codec.encode(maps[:, :CONTROL_CHANNELS])  # [B, 6 p^2, s, s]
         output = self._network(domain, torch.cat([noisy, control], 1), timestep, conditions)
         channels = noisy.shape[1]
-        residual, gate = output[:, :channels], output[:, channels:]
-        own = control.chunk(2, dim=1)[DOMAINS.index(domain)]
-        kept = torch.sigmoid(gate).repeat(1, 3, 1, 1) * own
-        return kept + DATA_DEVIATION * residual
+        residual, gate, depth = output.split([channels, channels // 3, channels // 3], dim=1)
+        normals, albedo = control.chunk(2, dim=1)
+        own = normals if domain == "geometry" else albedo
+        clean = torch.sigmoid(gate).repeat(1, 3, 1, 1) * own + DATA_DEVIATION * residual
+        if domain == "geometry" and maps.shape[1] > CONTROL_CHANNELS:
+            folds = self.codec.encode(maps[:, CONTROL_CHANNELS:]) - normals
+            clean = clean + depth.repeat(1, 3, 1, 1) * folds
+        return clean
 
     def guided(
         self,
@@ -303,7 +314,9 @@ class DiffusionPrior:
             wanted["embedding"] = (512,) if embedding.ndim == 1 else (batch, 512)
             given["embedding"] = embedding
         if control is not None:
-            wanted["control"] = (batch, CONTROL_CHANNELS, self.resolution, self.resolution)
+            folded = control.shape[1:2] == (CONTROL_CHANNELS + FOLDED_CHANNELS,)
+            channels = CONTROL_CHANNELS + FOLDED_CHANNELS * folded
+            wanted["control"] = (batch, channels, self.resolution, self.resolution)
             given["control"] = control
         for name, shape in wanted.items():
             if tuple(given[name].shape) != shape:

@@ -20,8 +20,8 @@ class Guidance:
         embedding: ArcFace float32 ``[512]``, unit norm, or None for nobody in particular.
         against: text that the prompt is contrasted with; empty = no text. Edits so push
             only the difference between the two.
-        control: ``(vertices [N, 3], camera, neutral [N, 3]) -> float32 [6, S, S]``, maps of the
-            bare head (``prior_image.ControlRenderer``), or None where the prior takes none.
+        control: ``(vertices [N, 3], camera, neutral [N, 3], folded) -> float32 [9, S, S]``, maps of
+            the bare head (``prior_image.ControlRenderer``), or None where the prior takes none.
     """
 
     prior: "DiffusionPrior"

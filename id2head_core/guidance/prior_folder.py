@@ -43,7 +43,7 @@ def embedded_unet(resolution: int = RESOLUTION):
     return UNet2DConditionModel(
         sample_size=resolution // PATCH,
         in_channels=patch_channels + CONTROL_CHANNELS * PATCH**2,
-        out_channels=patch_channels + PATCH**2,  # residual and gate
+        out_channels=patch_channels + 2 * PATCH**2,  # residual, gate, depth of folds
         block_out_channels=CHANNELS,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),

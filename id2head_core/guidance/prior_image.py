@@ -100,7 +100,11 @@ class ControlRenderer:
         self._scene = PriorScene(self._geometry(), HeadAppearance(materials))
 
     def __call__(
-        self, vertices: np.ndarray, camera: Camera, neutral: np.ndarray | None = None
+        self,
+        vertices: np.ndarray,
+        camera: Camera,
+        neutral: np.ndarray | None = None,
+        folded: np.ndarray | None = None,
     ) -> np.ndarray:
         """Normals and albedo of the bare head, float32 ``[6, S, S]`` in [0, 1].
 
@@ -108,10 +112,19 @@ class ControlRenderer:
             vertices: template vertices ``[N, 3]`` with their expression, metres.
             camera: view.
             neutral: ``[N, 3]``, sets the size of bound parts; None = ``vertices``.
+            folded: ``vertices`` with the deepest folds of the skin, ``[N, 3]``: their normals
+                follow, ``[9, S, S]``.
         """
+        neutral = vertices if neutral is None else neutral
         drawn = bare_vertices(self.template, vertices, neutral)
         normals, albedo, _ = self._scene.render(drawn, camera, self.size)
-        return np.concatenate([normals, albedo])
+        if folded is None:
+            return np.concatenate([normals, albedo])
+        deep = normals
+        if folded is not vertices:
+            drawn = bare_vertices(self.template, folded, neutral)
+            deep = self._scene.render(drawn, camera, self.size)[0]
+        return np.concatenate([normals, albedo, deep])
 
     def _geometry(self) -> HeadGeometry:
         """The mean head, for its topology."""

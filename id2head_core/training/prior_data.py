@@ -95,7 +95,7 @@ class PriorDataset(Dataset):
         return len(self.row)
 
     def __getitems__(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        """A batch: ``maps`` float32 ``[B, 12, S, S]`` in [0, 1], conditions and loss weights."""
+        """A batch: ``maps`` float32 ``[B, 15, S, S]`` in [0, 1], conditions and loss weights."""
         maps = np.stack([self._maps[self.shard[i]][self.row[i]] for i in indices])
         chosen = torch.as_tensor(indices)
         return {
@@ -169,7 +169,7 @@ def mirrored(batch: dict[str, torch.Tensor], flip: torch.Tensor) -> dict[str, to
     All 13 expressions are symmetric; normals change the sign of x, the camera that of yaw.
     """
     maps = batch["maps"].flip(3)
-    for channel in (0, 6):  # x of normals and of control normals
+    for channel in (0, 6, 12):  # x of normals, of control normals, and of folded ones
         maps[:, channel] = 1 - maps[:, channel]
     where = flip[:, None, None, None]
     camera = batch["camera"] * batch["camera"].new_tensor([-1.0, 1.0, 1.0])
@@ -236,7 +236,7 @@ def detail_weight(maps: np.ndarray, boxes: torch.Tensor) -> torch.Tensor:
     """Loss weight ``[B, 1, S, S]`` of normals: more where the face has what its control lacks.
 
     Args:
-        maps: uint8 ``[B, 12, S, S]``.
+        maps: uint8 ``[B, 15, S, S]``.
         boxes: of the faces, ``[B, 4]``.
     """
     change = np.abs(maps[:, :3].astype(np.int16) - maps[:, 6:9]).max(1, keepdims=True) / 255

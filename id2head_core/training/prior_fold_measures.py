@@ -57,22 +57,21 @@ def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: li
     column = list(FOLD_WEIGHTS).index(fold)
     row = int(template.fold_weights[:, column].argmax())
     only = np.eye(len(FOLD_WEIGHTS), dtype=np.float32)[column]
-    bare, folded = (
-        mean + template.expression_displacements(mean, strengths)[row] for strengths in (None, only)
-    )
+    folded = mean + template.expression_displacements(mean, only)[row]
     cameras = torch.tensor([[yaw, 0.0, FACE_ZOOM] for yaw in YAWS])
-    control, target = (
-        np.stack([renderer.draw.control(posed, prior_camera(*c), mean) for c in cameras.tolist()])
-        for posed in (bare, folded)
+    expressions = torch.eye(len(EXPRESSIONS))[row].repeat(len(YAWS), 1)
+    control = renderer.mean_control(cameras, expressions)
+    target = np.stack(
+        [renderer.draw.control(folded, prior_camera(*c), mean) for c in cameras.tolist()]
     )
-    images = len(prompts) * len(YAWS)
+    count = len(prompts)
     conditions = sampler.prior.conditions(
-        [prompt for prompt in prompts for _ in YAWS], cameras.repeat(len(prompts), 1),
-        embedding=None, expressions=torch.eye(len(EXPRESSIONS))[row].repeat(images, 1),
-        control=torch.from_numpy(control).repeat(len(prompts), 1, 1, 1),
+        [prompt for prompt in prompts for _ in YAWS], cameras.repeat(count, 1),
+        embedding=None, expressions=expressions.repeat(count, 1),
+        control=control.repeat(count, 1, 1, 1),
     )  # fmt: skip
     drawn = sampler("geometry", conditions).numpy()
-    return fold_strength(drawn, control[:, :3], target[:, :3])
+    return fold_strength(drawn, control[:, :3].numpy(), target[:, :3])
 
 
 def fold_strength(images: np.ndarray, bare: np.ndarray, folded: np.ndarray) -> float:

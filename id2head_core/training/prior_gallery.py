@@ -37,7 +37,7 @@ class Gallery:
     Attributes:
         normals: true renders ``[N, 3, S, S]`` in [0, 1].
         albedo: the same.
-        control: bare heads ``[N, 6, S, S]``.
+        control: bare heads ``[N, 9, S, S]``.
         embedding: ``[N, 512]``, unit norm, minus the training set's mean of their kind.
         keypoints: ``[N, 5, 2]``, pixels, as ``ArcFace.align`` takes them.
         person: bool ``[N]``, True for photoreal persons, False for painted subjects.
@@ -67,13 +67,14 @@ class ReportRenderer:
         self._face = self.template.mean[self.template.regions["face"] > 0.5]
 
     def mean_control(self, cameras: torch.Tensor, expressions: torch.Tensor) -> torch.Tensor:
-        """Control maps ``[B, 6, S, S]`` of the mean head."""
-        mean = self.template.mean
-        displacements = self.template.expression_displacements(mean)
-        maps = [
-            self.draw.control(mean + np.tensordot(e, displacements, 1), prior_camera(*c), mean)
-            for c, e in zip(cameras.tolist(), expressions.numpy(), strict=True)
-        ]
+        """Control maps ``[B, 9, S, S]`` of the mean head."""
+        template, mean = self.template, self.template.mean
+        bare = template.expression_displacements(mean)
+        folded = template.expression_displacements(mean, np.ones(len(template.fold_basis)))
+        maps = []
+        for camera, weights in zip(cameras.tolist(), expressions.numpy(), strict=True):
+            posed, deep = (mean + np.tensordot(weights, o, 1) for o in (bare, folded))
+            maps.append(self.draw.control(posed, prior_camera(*camera), mean, deep))
         return torch.from_numpy(np.stack(maps))
 
     def keypoints(self, cameras: torch.Tensor, points: np.ndarray | None = None) -> torch.Tensor:

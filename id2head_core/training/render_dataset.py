@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 SUBJECTS_PER_SHARD = 120
 
-MAPS = 12
-"""Channels of a sample: normals, albedo, control normals, control albedo; 3 each."""
+MAPS = 15
+"""Channels of a sample: normals, albedo, and of the control normals, albedo, folded normals."""
 
 NEUTRAL_SHARE, BLEND_SHARE = 0.22, 0.18
 """Samples without an expression, and with a blend of two at partial weight."""
@@ -89,10 +89,11 @@ class SampleRenderer:
         self._face = np.flatnonzero(template.regions["face"] > 0.5)
 
     def __call__(self, subject: Subject, views: list[View]) -> tuple[np.ndarray, np.ndarray]:
-        """Maps uint8 ``[B, 12, S, S]`` and face boxes float32 ``[B, 4]`` (pixels; 0 if unseen)."""
+        """Maps uint8 ``[B, 15, S, S]`` and face boxes float32 ``[B, 4]`` (pixels; 0 if unseen)."""
         template, neutral = self.template, subject.neutral
         bare = template.expression_displacements(neutral)  # [13, N, 3]
         displacements = template.expression_displacements(neutral, subject.folds)
+        deepest = template.expression_displacements(neutral, np.ones_like(subject.folds))
         scene = PriorScene(subject.geometry, subject.appearance)
         hair = hair_part(self.hair_template, subject.hair, neutral, displacements)
         has_brows = subject.geometry.part("brows") is not None
@@ -111,8 +112,11 @@ class SampleRenderer:
             camera = prior_camera(view.yaw, view.pitch, view.zoom)
             vertices = np.concatenate(drawn).astype(np.float32)
             normals, albedo, _ = scene.render(vertices, camera, self.size)
-            fitted = neutral + np.tensordot(view.expression, bare, 1)
-            control = self.control(fitted.astype(np.float32), camera, neutral)
+            fitted, folded = (
+                (neutral + np.tensordot(view.expression, offsets, 1)).astype(np.float32)
+                for offsets in (bare, deepest)
+            )
+            control = self.control(fitted, camera, neutral, folded)
             maps[row] = np.concatenate([normals, albedo, control]) * 255 + 0.5
             boxes[row] = self._face_box(posed, camera, view.yaw)
         return maps, boxes
@@ -141,7 +145,7 @@ def write_shard(
 ) -> int:
     """Render shard number ``shard`` (``path`` without suffix); returns the number of samples.
 
-    Files: ``.npy`` the maps ``[n, 12, S, S]``, ``.npz`` the numbers, ``.json`` the prompts. The
+    Files: ``.npy`` the maps ``[n, 15, S, S]``, ``.npz`` the numbers, ``.json`` the prompts. The
     ``.json`` is written last: a shard without it is unfinished.
     """
     maps, rows, prompts = [], {"camera": [], "expression": [], "subject": [], "face_box": []}, []

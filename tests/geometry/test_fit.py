@@ -104,20 +104,24 @@ def test_expressions_of_the_face_are_guided_less_unless_a_text_is_contrasted():
     assert plain._scale(replace(folded, zoom=1.0)) == 5.0
 
 
-def test_control_maps_show_no_folds():
+def test_control_maps_show_no_folds_and_then_the_deepest():
     """As the prior was trained: also those of a head that has learned folds before."""
     fit, seen = start()[0], []
 
-    def control(posed, camera, neutral):
-        seen.append(posed)
-        return np.zeros((6, 32, 32), np.float32)
+    def control(posed, camera, neutral, folded):
+        seen.append((posed, folded))
+        return np.zeros((9, 32, 32), np.float32)
 
     state = model(start()[1]).expressions.state()
-    state["folds"] = torch.ones_like(state["folds"])
+    state["folds"] = torch.full_like(state["folds"], 0.4)
     run(HairOracle(start()[1]), quick(6, neutral=0.0), control=control, expression_state=state)
-    bare = fit.neutral + templates()[0].expression_displacements(fit.neutral)
-    for posed in seen:
-        assert np.abs(bare - posed).max((1, 2)).min() < 1e-5
+    template, ones = templates()[0], np.ones(len(state["folds"]))
+    bare = fit.neutral + template.expression_displacements(fit.neutral)
+    deepest = fit.neutral + template.expression_displacements(fit.neutral, ones)
+    for posed, folded in seen:
+        away = np.abs(bare - posed).max((1, 2))
+        assert away.min() < 1e-5
+        assert np.abs(deepest - folded).max((1, 2))[away.argmin()] < 2e-4  # lids meet anew
 
 
 def test_the_result_builds(pure):
@@ -256,9 +260,9 @@ def test_levels_move_in_their_phase_only():
 def test_pictures_and_control_maps():
     asked = []
 
-    def control(vertices, camera, neutral):
+    def control(vertices, camera, neutral, folded):
         asked.append(vertices)
-        return np.full((6, 32, 32), 0.5, np.float32)
+        return np.full((9, 32, 32), 0.5, np.float32)
 
     prior = HairOracle(fuller(start()[1]))
     steps = run(prior, quick(2, preview_every=2), control=control)

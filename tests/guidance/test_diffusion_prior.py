@@ -27,13 +27,16 @@ def stable(tiny_sd_folder) -> DiffusionPrior:
 
 @pytest.fixture
 def constant(prior, monkeypatch):
-    """The prior with a network that answers one residual and one gate everywhere."""
+    """The prior with a network that answers one residual, gate and depth everywhere."""
 
-    def answer(residual: float, gate: float | torch.Tensor) -> DiffusionPrior:
-        channels = torch.full((64, 1, 1), residual)
-        channels[48:] = gate  # after 3 channels x 16 pixels of a patch
+    def answer(
+        residual: float, gate: float | torch.Tensor, depth: float | torch.Tensor = 0.0
+    ) -> DiffusionPrior:
+        channels = torch.full((80, 1, 1), residual)
+        channels[48:64] = gate  # after 3 channels x 16 pixels of a patch
+        channels[64:] = depth
         monkeypatch.setattr(
-            prior.unet.conv_out, "forward", lambda x: channels.expand(len(x), 64, 8, 8)
+            prior.unet.conv_out, "forward", lambda x: channels.expand(len(x), 80, 8, 8)
         )
         return prior
 
@@ -153,6 +156,21 @@ def test_each_patch_has_a_gate_for_each_of_its_pixels(constant):
     torch.testing.assert_close(prior.decode(sample)[..., 1::4, 2::4], own[..., 1::4, 2::4])
     changed[..., 1::4, 2::4] = False
     assert not changed.any()
+
+
+@torch.no_grad()
+def test_folds_are_added_to_normals_as_deep_as_the_network_says(constant):
+    """Pixel by pixel, and to nothing where the maps have none."""
+    depth = torch.linspace(-0.5, 1.5, 16)
+    prior, maps = constant(0.0, 40.0, depth[:, None, None]), inputs()["control"]
+    folded = torch.cat([maps, maps[:, :3].flip(2)], dim=1)
+    asked = {**inputs(), "control": folded}
+    for domain in DOMAINS:
+        plain = prior.predict_sample(domain, latents(), TIMESTEP, prior.conditions(**inputs()))
+        found = prior.predict_sample(domain, latents(), TIMESTEP, prior.conditions(**asked))
+        change = (prior.decode(found) - prior.decode(plain))[..., 1::4, 2::4]
+        expected = float(depth[6]) * (folded[:, 6:] - maps[:, :3])[..., 1::4, 2::4]
+        torch.testing.assert_close(change, expected * (domain == "geometry"), atol=1e-5, rtol=1e-4)
 
 
 def test_no_control_is_grey_control(prior):

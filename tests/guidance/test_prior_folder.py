@@ -76,7 +76,7 @@ def test_the_folder_is_small_and_has_diffusers_layout(tiny_prior_folder):
     from diffusers import DDIMScheduler, UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(tiny_prior_folder / "unet")
-    assert unet.config.sample_size == 8 and unet.config.out_channels == 64
+    assert unet.config.sample_size == 8 and unet.config.out_channels == 80
     scheduler = DDIMScheduler.from_pretrained(tiny_prior_folder / "scheduler")
     assert scheduler.config.prediction_type == "sample"
     size = sum(file.stat().st_size for file in tiny_prior_folder.rglob("*") if file.is_file())
