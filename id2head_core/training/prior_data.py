@@ -26,11 +26,12 @@ TEXTS_AT_ONCE = 4096
 FACE_WEIGHT = 3.0
 """Loss weight of the pixels in the face box."""
 
-DETAIL_WEIGHT = 10.0
-"""Loss weight of the face's details: few per cent of the error, which hair would drown."""
+FOLD_WEIGHT = 30.0
+"""Loss weight of normals where the skin may fold: they are less than 1 % of the error otherwise."""
 
-DETAIL = (1.5 / 255, 0.3)
-"""Changes of a normal from its control map that are details: above rounding, below hair."""
+FOLD, COVERED = 1.5 / 255, 0.3
+"""Change of a control normal by a fold that is more than rounding; change of a true normal from its
+control map that is no skin."""
 
 RENDERED_KIND = 0
 """Index of painted subjects, whose embeddings come from renders, in ``render_dataset.KINDS``."""
@@ -101,7 +102,7 @@ class PriorDataset(Dataset):
         return {
             "maps": torch.from_numpy(maps).float() / 255,
             "face_weight": face_weight(self.face_box[chosen], maps.shape[-1]),
-            "detail_weight": detail_weight(maps, self.face_box[chosen]),
+            "fold_weight": fold_weight(maps),
             "camera": self.camera[chosen],
             "expression": self.expression[chosen],
             "embedding": self.embedding[self.subject[chosen]],
@@ -175,7 +176,7 @@ def mirrored(batch: dict[str, torch.Tensor], flip: torch.Tensor) -> dict[str, to
     camera = batch["camera"] * batch["camera"].new_tensor([-1.0, 1.0, 1.0])
     weights = {
         name: torch.where(where, batch[name].flip(3), batch[name])
-        for name in ("face_weight", "detail_weight")
+        for name in ("face_weight", "fold_weight")
     }
     return {
         **batch,
@@ -217,31 +218,31 @@ def shard_people(shard: int, people: int, turns: int) -> list[int]:
     return [pool[(before * turns + i) % len(pool)] for i in range(turns if pool else 0)]
 
 
-def _in_box(boxes: torch.Tensor, size: int) -> torch.Tensor:
-    """Pixels within boxes ``[B, 4]``: bool ``[B, 1, S, S]``."""
+def face_weight(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """Loss weight ``[B, 1, S, S]`` of mean 1: more in the face box."""
     centres = torch.arange(size) + 0.5
     left, top, right, bottom = boxes[:, :, None].unbind(1)  # [B, 1]
     columns = (centres > left) & (centres < right)  # [B, S]
     rows = (centres > top) & (centres < bottom)
-    return (rows[:, :, None] & columns[:, None])[:, None]
+    weight = 1 + (FACE_WEIGHT - 1) * (rows[:, :, None] & columns[:, None]).float()
+    return (weight / weight.mean((1, 2), keepdim=True))[:, None]
 
 
-def face_weight(boxes: torch.Tensor, size: int) -> torch.Tensor:
-    """Loss weight ``[B, 1, S, S]`` of mean 1: more in the face box."""
-    weight = 1 + (FACE_WEIGHT - 1) * _in_box(boxes, size).float()
-    return weight / weight.mean((2, 3), keepdim=True)
+def fold_weight(maps: np.ndarray) -> torch.Tensor:
+    """Loss weight ``[B, 1, S, S]`` of normals: more on bare skin that folds in this expression.
 
-
-def detail_weight(maps: np.ndarray, boxes: torch.Tensor) -> torch.Tensor:
-    """Loss weight ``[B, 1, S, S]`` of normals: more where the face has what its control lacks.
+    It depends on how deep the folds could be, not on how deep they are.
 
     Args:
         maps: uint8 ``[B, 15, S, S]``.
-        boxes: of the faces, ``[B, 4]``.
     """
-    change = np.abs(maps[:, :3].astype(np.int16) - maps[:, 6:9]).max(1, keepdims=True) / 255
-    detail = torch.from_numpy((change > DETAIL[0]) & (change < DETAIL[1]))
-    return 1 + (DETAIL_WEIGHT - 1) * (detail & _in_box(boxes, maps.shape[-1])).float()
+    maps = maps.astype(np.int16)
+
+    def change(first):
+        return np.abs(maps[:, first : first + 3] - maps[:, 6:9]).max(1, keepdims=True) / 255
+
+    folds = torch.from_numpy((change(12) > FOLD) & (change(0) < COVERED))
+    return 1 + (FOLD_WEIGHT - 1) * folds.float()
 
 
 def domain_images(batch: dict[str, torch.Tensor], domain: str, size: int) -> torch.Tensor:

@@ -180,7 +180,7 @@ def prior_loss(
     weight = (1 / (1 - alphas)).clamp(max=MAX_WEIGHT)
     weights = batch["face_weight"]
     if domain == "geometry":
-        weights = weights * batch["detail_weight"]
+        weights = weights * batch["fold_weight"]
     face = nn.functional.pixel_unshuffle(weights, prior.codec.patch)
     error = (predicted - latents).square() * face.repeat(1, 3, 1, 1)
     return (weight * error.mean((1, 2, 3))).mean()

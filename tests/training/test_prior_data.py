@@ -15,15 +15,15 @@ from id2head_core.guidance.diffusion_prior import DOMAINS, with_camera
 from id2head_core.guidance.prior_camera import FACE_ZOOM, prior_camera
 from id2head_core.prompts import HAIR_STYLES
 from id2head_core.training.prior_data import (
-    DETAIL_WEIGHT,
     FACE_WEIGHT,
+    FOLD_WEIGHT,
     KEPT_TOKENS,
     PriorDataset,
     centred,
-    detail_weight,
     domain_images,
     face_weight,
     finished_shards,
+    fold_weight,
     mirrored,
     shard_people,
     text_table,
@@ -267,7 +267,7 @@ def test_mirroring_is_what_a_mirrored_camera_sees():
     views = [torch.from_numpy(control(mean, prior_camera(yaw, 8, 1.4))) for yaw in (50, -50)]
     maps = [torch.cat([view, view, view[:3]])[None] for view in views]
     plain = torch.ones(1, 1, SIZE, SIZE)
-    batch = {"maps": maps[0], "face_weight": plain, "detail_weight": plain,
+    batch = {"maps": maps[0], "face_weight": plain, "fold_weight": plain,
              "camera": torch.tensor([[50.0, 8.0, 1.4]])}  # fmt: skip
     flipped = mirrored(batch, torch.tensor([True]))
     assert flipped["camera"].tolist() == [[-50, 8, pytest.approx(1.4)]]
@@ -278,7 +278,7 @@ def test_mirroring_is_what_a_mirrored_camera_sees():
 
 def test_batches_of_another_device_are_mirrored_there():
     batch = {"maps": torch.rand(2, MAPS, 4, 4), "face_weight": torch.ones(2, 1, 4, 4),
-             "detail_weight": torch.ones(2, 1, 4, 4), "camera": torch.zeros(2, 3)}  # fmt: skip
+             "fold_weight": torch.ones(2, 1, 4, 4), "camera": torch.zeros(2, 3)}  # fmt: skip
     batch = {name: value.to("meta") for name, value in batch.items()}
     flip = torch.tensor([True, False], device="meta")
     assert all(value.is_meta for value in mirrored(batch, flip).values())
@@ -295,17 +295,19 @@ def test_the_face_weighs_three_times_and_the_mean_is_one():
     assert torch.equal(weight[1:], torch.ones(2, 1, 32, 32))
 
 
-def test_details_of_the_face_weigh_ten_times():
-    """Not what rounding changes, not hair, nothing outside the face."""
+def test_skin_that_may_fold_weighs_more_however_deep_it_folds():
+    """Not what rounding changes, and not hair."""
     maps = np.full((1, MAPS, 32, 32), 128, np.uint8)
-    maps[0, 1, 10:20, 10:12] += 20  # a fold
-    maps[0, 1, 10:20, 12:14] += 1
-    maps[0, 1, 10:20, 14:16] += 100
-    maps[0, 1, 0:3, 10:12] += 20
-    maps[0, 9:] = 0  # albedo does not count
-    weight = detail_weight(maps, torch.tensor([[4.0, 8, 28, 28]]))
+    maps[0, 13, 10:20, 10:12] += 20  # the deepest fold
+    maps[0, 13, 10:20, 12:14] += 1
+    weight = fold_weight(maps)
     assert weight.shape == (1, 1, 32, 32)
-    assert (weight[0, 0, 10:20, 10:12] == DETAIL_WEIGHT).all() and int((weight > 1).sum()) == 20
+    assert (weight[0, 0, 10:20, 10:12] == FOLD_WEIGHT).all() and int((weight > 1).sum()) == 20
+    maps[0, 1, 10:20, 10:12] += 10
+    maps[0, 3:6] = 7
+    assert torch.equal(fold_weight(maps), weight)
+    maps[0, 1, 10:15, 10:12] += 90  # hair over the fold
+    assert int((fold_weight(maps) > 1).sum()) == 10
 
 
 def test_every_twelfth_finished_shard_is_held_out(tmp_path):

@@ -117,9 +117,9 @@ class KnownError:
 def stub_batch(count: int) -> dict[str, torch.Tensor]:
     weight = torch.full((count, 1, 8, 8), 0.5)
     weight[:, :, :4, :4] = 2.5  # mean 1
-    detail = torch.ones(count, 1, 8, 8)
-    detail[:, :, :2, :2] = 4
-    return {"maps": torch.rand(count, 12, 8, 8), "face_weight": weight, "detail_weight": detail}
+    fold = torch.ones(count, 1, 8, 8)
+    fold[:, :, :2, :2] = 4
+    return {"maps": torch.rand(count, 12, 8, 8), "face_weight": weight, "fold_weight": fold}
 
 
 def test_the_loss_is_the_weighted_squared_error_of_the_clean_image():
