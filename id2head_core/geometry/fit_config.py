@@ -35,7 +35,9 @@ class GeometryFitConfig:
     face: float = 0.3
     """Share of views of the face; the others look from around the sides and the back."""
     neutral: float = 0.3
-    """Share of views without an expression."""
+    """Share of views without an expression ..."""
+    neutral_face: float = 0.1
+    """... and of views of the face, which the photo mostly shows at rest."""
     hair_rates: tuple[float, float, float] = (1.2e-3, 5e-4, 2e-4)
     """Learning rates of the hair's levels, coarse first, metres per step."""
     hair_least: float = 0.85

@@ -40,15 +40,31 @@ class SampledView:
         return weights
 
 
-def sample_view(config: GeometryFitConfig, generator: torch.Generator) -> SampledView:
-    """A close-up of the face, or the whole head from the sides and the back."""
-    draw = torch.rand(6, generator=generator).tolist()
-    if draw[0] < config.face:
-        yaw, zoom = 120 * draw[1] - 60, 1.5 + (FACE_ZOOM - 1.5) * draw[2]
-    else:
-        yaw, zoom = 30 + 300 * draw[1], 1.0
-    expression = None if draw[3] < config.neutral else int(draw[4] * len(EXPRESSIONS))
-    return SampledView((yaw + 180) % 360 - 180, 45 * draw[5] - 15, zoom, expression)
+class ViewSampler:
+    """Draws views: close-ups of the face, and the whole head from the sides and the back.
+
+    The expressions of close-ups take turns in random order, so that the few steps of a fit leave
+    none out: each folds the skin in its own way.
+    """
+
+    def __init__(self, config: GeometryFitConfig):
+        self.config, self._waiting = config, []
+
+    def __call__(self, generator: torch.Generator) -> SampledView:
+        """The next view."""
+        config, draw = self.config, torch.rand(6, generator=generator).tolist()
+        is_face = draw[0] < config.face
+        if is_face:
+            yaw, zoom = 120 * draw[1] - 60, 1.5 + (FACE_ZOOM - 1.5) * draw[2]
+        else:
+            yaw, zoom = 30 + 300 * draw[1], 1.0
+        neutral = draw[3] < (config.neutral_face if is_face else config.neutral)
+        expression = None if neutral else int(draw[4] * len(EXPRESSIONS))
+        if is_face and not neutral:
+            if not self._waiting:
+                self._waiting = torch.randperm(len(EXPRESSIONS), generator=generator).tolist()
+            expression = self._waiting.pop()
+        return SampledView((yaw + 180) % 360 - 180, 45 * draw[5] - 15, zoom, expression)
 
 
 class GeometryObjective:
@@ -72,7 +88,7 @@ class GeometryObjective:
     ):
         self.model, self.guidance, self.photo = model, guidance, photo
         self.config = config
-        self.renderer = NormalRenderer()
+        self.renderer, self._sample = NormalRenderer(), ViewSampler(config)
         self._anchor = torch.from_numpy(seen.astype(np.float32) + 1 / SEEN_WEIGHT)
         self._edges = torch.from_numpy(model.edges.astype(np.int64))
         expressions = model.expressions
@@ -91,7 +107,7 @@ class GeometryObjective:
             generator: of views, timesteps and noise.
         """
         config, prior = self.config, self.guidance.prior
-        views = [sample_view(config, generator) for _ in range(config.views)]
+        views = [self._sample(generator) for _ in range(config.views)]
         images = torch.stack([self._image(view) for view in views])  # [B, 3, S, S]
         schedule, share = phase(config, progress)
         scales = [self._scale(view) for view in views]

@@ -56,14 +56,14 @@ def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: li
     template, mean = renderer.template, renderer.template.mean
     column = list(FOLD_WEIGHTS).index(fold)
     row = int(template.fold_weights[:, column].argmax())
-    only = np.eye(len(FOLD_WEIGHTS), dtype=np.float32)[column]
-    folded = mean + template.expression_displacements(mean, only)[row]
     cameras = torch.tensor([[yaw, 0.0, FACE_ZOOM] for yaw in YAWS])
     expressions = torch.eye(len(EXPRESSIONS))[row].repeat(len(YAWS), 1)
     control = renderer.mean_control(cameras, expressions)
-    target = np.stack(
-        [renderer.draw.control(folded, prior_camera(*c), mean) for c in cameras.tolist()]
-    )
+    folded = []
+    for single in np.eye(len(FOLD_WEIGHTS), dtype=np.float32):
+        posed = mean + template.expression_displacements(mean, single)[row]
+        views = [renderer.draw.control(posed, prior_camera(*c), mean) for c in cameras.tolist()]
+        folded.append(np.stack(views)[:, :3])
     count = len(prompts)
     conditions = sampler.prior.conditions(
         [prompt for prompt in prompts for _ in YAWS], cameras.repeat(count, 1),
@@ -71,19 +71,20 @@ def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: li
         control=control.repeat(count, 1, 1, 1),
     )  # fmt: skip
     drawn = sampler("geometry", conditions).numpy()
-    return fold_strength(drawn, control[:, :3].numpy(), target[:, :3])
+    return float(fold_strengths(drawn, control[:, :3].numpy(), np.stack(folded))[column])
 
 
-def fold_strength(images: np.ndarray, bare: np.ndarray, folded: np.ndarray) -> float:
-    """How far images go from ``bare`` (0) towards ``folded`` (1), where those differ.
+def fold_strengths(images: np.ndarray, bare: np.ndarray, folded: np.ndarray) -> np.ndarray:
+    """Strengths ``[F]`` of folds that together explain what images add, by least squares.
 
     Args:
         images: normals ``[P V, 3, S, S]``, V views of each of P subjects.
         bare: normals ``[V, 3, S, S]``.
-        folded: the same with a fold.
+        folded: the same with each fold alone, ``[F, V, 3, S, S]``.
     """
     change = folded - bare
-    size = np.linalg.norm(change, axis=1, keepdims=True)
-    change = change * (size > SHARE * size.max())
-    added = images.reshape(-1, *bare.shape) - bare  # [P, V, 3, S, S]
-    return float((added * change).sum((1, 2, 3, 4)).mean() / (change**2).sum())
+    size = np.linalg.norm(change, axis=2, keepdims=True).max(0)
+    where = np.broadcast_to(size > SHARE * size.max(), bare.shape)
+    added = images.reshape(-1, *bare.shape).mean(0) - bare
+    directions = change[:, where].T  # [D, F]
+    return np.linalg.lstsq(directions, added[where], rcond=1e-3)[0]

@@ -14,7 +14,7 @@ from id2head_core.geometry.guarded_adam import GuardedAdam
 from id2head_core.geometry.hair_field import HairField
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.geometry.normal_render import DrawnMesh, NormalRenderer, clip_positions
-from id2head_core.geometry.objective import GeometryObjective, SampledView, sample_view
+from id2head_core.geometry.objective import GeometryObjective, SampledView, ViewSampler
 from id2head_core.geometry.photo_evidence import known_hair, map_camera, seen_skin
 from id2head_core.guidance.prior_camera import prior_camera
 from id2head_core.guidance.prior_image import PriorScene
@@ -81,7 +81,7 @@ def test_forty_steps_find_the_hair_that_the_prior_knows(pure):
 def test_folds_that_the_prior_knows_are_found():
     """From none to about 0.7, by views of the face alone."""
     prior = HairOracle(start()[1], 64, folds=0.7)
-    config = quick(60, face=1.0, neutral=0.0)
+    config = quick(60, face=1.0, neutral_face=0.0)
     result = run(prior, config, seed=3)[-1].result
     folds = result.expression_state["folds"]
     assert float((folds - 0.7).abs().mean()) < 0.25 and bool((folds > 0.2).all())
@@ -114,7 +114,12 @@ def test_control_maps_show_no_folds_and_then_the_deepest():
 
     state = model(start()[1]).expressions.state()
     state["folds"] = torch.full_like(state["folds"], 0.4)
-    run(HairOracle(start()[1]), quick(6, neutral=0.0), control=control, expression_state=state)
+    run(
+        HairOracle(start()[1]),
+        quick(6, neutral=0.0, neutral_face=0.0),
+        control=control,
+        expression_state=state,
+    )
     template, ones = templates()[0], np.ones(len(state["folds"]))
     bare = fit.neutral + template.expression_displacements(fit.neutral)
     deepest = fit.neutral + template.expression_displacements(fit.neutral, ones)
@@ -232,13 +237,17 @@ def test_seeds():
 
 def test_all_cameras_and_expressions_come_up():
     generator = torch.Generator().manual_seed(0)
-    views = [sample_view(GeometryFitConfig(), generator) for _ in range(240)]
+    sample = ViewSampler(GeometryFitConfig())
+    views = [sample(generator) for _ in range(240)]
     assert {v.expression for v in views} == {None, *range(len(EXPRESSIONS))}
     yaws = np.array([v.yaw for v in views])
     counts = np.histogram(yaws, bins=12, range=(-180, 180))[0]
     assert counts.min() > 5 and (np.abs(yaws) > 90).mean() > 0.35
     face = np.array([v.zoom > 1 for v in views])
     assert 0.2 < face.mean() < 0.4 and np.abs(yaws[face]).max() <= 60
+    close = [v.expression for v in views if v.zoom > 1 and v.expression is not None]
+    assert np.ptp(np.bincount(close, minlength=len(EXPRESSIONS))) <= 1
+    assert close[:13] != close[13:26] != sorted(close[13:26])
 
 
 def test_levels_move_in_their_phase_only():

@@ -28,7 +28,7 @@ from id2head_core.template.head_template import HeadTemplate
 from id2head_core.training import prior_report, render_dataset
 from id2head_core.training.prior_curve import curve, validation_table
 from id2head_core.training.prior_data import PriorDataset, finished_shards
-from id2head_core.training.prior_fold_measures import fold_strength, fold_table
+from id2head_core.training.prior_fold_measures import fold_strengths, fold_table
 from id2head_core.training.prior_gallery import (
     ReportRenderer,
     build_gallery,
@@ -282,10 +282,11 @@ def test_folds_are_measured_along_what_they_change(renderer):
                for value in row[2:])  # fmt: skip
     assert any("old" in text for text in asked) and any("young" in text for text in asked)
     noise = np.random.default_rng(0)
-    still, moved = noise.normal(size=(2, 3, 3, 8, 8))
-    views = np.concatenate([still + 0.25 * (moved - still), still + 0.75 * (moved - still)])
-    assert fold_strength(views, still, moved) == pytest.approx(0.5)
-    assert fold_strength(still, still, moved) == 0
+    still, *moved = noise.normal(size=(3, 3, 3, 8, 8))
+    one, two = (m - still for m in moved)
+    views = np.concatenate([still + 0.25 * one + two, still + 0.75 * one + 0.2 * two])
+    found = fold_strengths(views, still, np.stack([*moved, still]))
+    np.testing.assert_allclose(found, [0.5, 0.6, 0], atol=1e-6)
 
 
 def test_darkness_is_of_the_face_alone():
