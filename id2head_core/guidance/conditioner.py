@@ -48,6 +48,9 @@ class Conditioner(nn.Module):
         )  # fmt: skip
         self.identity_pool = nn.Linear(dim, pooled_dim)
         self.expression_pool = nn.Linear(dim, pooled_dim)
+        self.fold_depth = nn.Linear(pooled_dim, 1)  # a factor of its own: somebody's age, mostly
+        nn.init.zeros_(self.fold_depth.weight)
+        nn.init.ones_(self.fold_depth.bias)
 
     def tokens(
         self,

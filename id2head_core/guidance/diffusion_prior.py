@@ -6,13 +6,15 @@ folder; adapters, conditions, trainer and score distillation are the same for bo
 
 Our base predicts the clean image as a residual on the control maps, with data deviation d::
 
-    x0 = gate * control + depth * (folded - control) + d * residual
+    x0 = gate * control + depth * factor * (folded - control) + d * residual
 
 so the network only adds hair, brows and detail where the gate keeps the control. ``folded`` are the
 normals with the deepest folds that the expression makes; how deep this person's are is the
-network's to say (without that term it went on copying the control's smooth skin: after 115,000
-images with folds its samples had 2 % of their depth). The noisy image
-itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4 pixels in one
+network's to say, pixel by pixel and by one factor for the whole image. Without that term it went on
+copying the control's smooth skin: after 115,000 images with folds its samples had 2 % of their
+depth; with it, 64 % after 45,000 more, where the training heads have 62 % on average.
+
+The noisy image itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4 pixels in one
 patch the network would first have to learn to cancel the noise of each pixel. Measured after 45,000
 images: the error at t = 200 was four times that of a network without the skip.
 """
@@ -213,7 +215,7 @@ class DiffusionPrior:
     ) -> torch.Tensor:
         """Predicted noise, same shape as ``noisy``; ``timestep`` long ``[B]``."""
         if self.predicts == "epsilon":
-            return self._network(domain, noisy, timestep, conditions)
+            return self._network(domain, noisy, timestep, conditions)[0]
         signal, sigma = self._levels(timestep, noisy)
         return (noisy - signal * self.predict_sample(domain, noisy, timestep, conditions)) / sigma
 
@@ -223,13 +225,14 @@ class DiffusionPrior:
         """Predicted clean latents, same shape as ``noisy``."""
         if self.predicts == "epsilon":
             signal, sigma = self._levels(timestep, noisy)
-            noise = self._network(domain, noisy, timestep, conditions)
+            noise, _ = self._network(domain, noisy, timestep, conditions)
             return (noisy - sigma * noise) / signal.clamp(min=1e-3)
         maps = conditions.control
         if maps is None:
             maps = noisy.new_full((len(noisy), CONTROL_CHANNELS, *[self.resolution] * 2), 0.5)
         control = self.codec.encode(maps[:, :CONTROL_CHANNELS])  # [B, 6 p^2, s, s]
-        output = self._network(domain, torch.cat([noisy, control], 1), timestep, conditions)
+        inputs = torch.cat([noisy, control], 1)
+        output, pooled = self._network(domain, inputs, timestep, conditions)
         channels = noisy.shape[1]
         residual, gate, depth = output.split([channels, channels // 3, channels // 3], dim=1)
         normals, albedo = control.chunk(2, dim=1)
@@ -237,6 +240,7 @@ class DiffusionPrior:
         clean = torch.sigmoid(gate).repeat(1, 3, 1, 1) * own + DATA_DEVIATION * residual
         if domain == "geometry" and maps.shape[1] > CONTROL_CHANNELS:
             folds = self.codec.encode(maps[:, CONTROL_CHANNELS:]) - normals
+            depth = depth * self.conditioner.fold_depth(pooled)[..., None, None]
             clean = clean + depth.repeat(1, 3, 1, 1) * folds
         return clean
 
@@ -273,8 +277,8 @@ class DiffusionPrior:
         )
         return tuple(predicted.chunk(2))
 
-    def _network(self, domain, inputs, timestep, conditions: Conditions) -> torch.Tensor:
-        """The base with the domain's adapter."""
+    def _network(self, domain, inputs, timestep, conditions: Conditions):
+        """The base with the domain's adapter: its output and the pooled conditions."""
         adapter = self.adapters[domain]
         adapter.attach(self.unet)
         identity = adapter.project_identity(conditions.embedding, conditions.embedding_known)
@@ -292,7 +296,7 @@ class DiffusionPrior:
             pooled = pooled + adapter.expression_scale * self.conditioner.expression_pool(
                 expression.mean(1)
             )
-        return self.unet(
+        output = self.unet(
             inputs,
             timestep,
             encoder_hidden_states=words.to(inputs.dtype),
@@ -300,6 +304,7 @@ class DiffusionPrior:
             class_labels=pooled,
             cross_attention_kwargs={"identity_tokens": identity, "expression_tokens": expression},
         ).sample
+        return output, pooled
 
     def _levels(self, timestep, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Signal and noise level, ``[B, 1, 1, 1]`` each."""

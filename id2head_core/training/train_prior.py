@@ -413,6 +413,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--steps", type=int, default=10**9)
+    parser.add_argument("--warmup-steps", type=int, default=TrainConfig.warmup_steps)
     parser.add_argument(
         "--anneal-steps", type=int, default=0, help="let the learning rate fall over the last ones"
     )
@@ -431,7 +432,7 @@ def main(arguments: list[str] | None = None) -> Run:
         shutil.rmtree(options.out / "state", ignore_errors=True)
     config = TrainConfig(
         batch=options.batch, learning_rate=options.learning_rate, seed=options.seed,
-        anneal_steps=options.anneal_steps,
+        warmup_steps=options.warmup_steps, anneal_steps=options.anneal_steps,
     )  # fmt: skip
     run = Run(options, config)
     run.train()

@@ -159,17 +159,20 @@ def test_each_patch_has_a_gate_for_each_of_its_pixels(constant):
 
 
 @torch.no_grad()
-def test_folds_are_added_to_normals_as_deep_as_the_network_says(constant):
-    """Pixel by pixel, and to nothing where the maps have none."""
+def test_folds_are_added_to_normals_as_deep_as_the_network_says(constant, monkeypatch):
+    """Pixel by pixel, by one factor per image, and to nothing where the maps have none."""
     depth = torch.linspace(-0.5, 1.5, 16)
     prior, maps = constant(0.0, 40.0, depth[:, None, None]), inputs()["control"]
     folded = torch.cat([maps, maps[:, :3].flip(2)], dim=1)
     asked = {**inputs(), "control": folded}
+    factor = torch.tensor([[0.5], [2.0]])
+    monkeypatch.setattr(prior.conditioner.fold_depth, "forward", lambda pooled: factor)
     for domain in DOMAINS:
         plain = prior.predict_sample(domain, latents(), TIMESTEP, prior.conditions(**inputs()))
         found = prior.predict_sample(domain, latents(), TIMESTEP, prior.conditions(**asked))
         change = (prior.decode(found) - prior.decode(plain))[..., 1::4, 2::4]
-        expected = float(depth[6]) * (folded[:, 6:] - maps[:, :3])[..., 1::4, 2::4]
+        folds = (folded[:, 6:] - maps[:, :3])[..., 1::4, 2::4]
+        expected = factor[..., None, None] * depth[6] * folds
         torch.testing.assert_close(change, expected * (domain == "geometry"), atol=1e-5, rtol=1e-4)
 
 
