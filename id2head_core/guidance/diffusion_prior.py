@@ -14,9 +14,9 @@ network's to say, pixel by pixel and by one factor for the whole image. Without 
 copying the control's smooth skin: after 115,000 images with folds its samples had 2 % of their
 depth; with it, 64 % after 45,000 more, where the training heads have 62 % on average.
 
-The noisy image itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4 pixels in one
-patch the network would first have to learn to cancel the noise of each pixel. Measured after 45,000
-images: the error at t = 200 was four times that of a network without the skip.
+The noisy image itself does not skip to the output (as it does in Karras et al. 2022): with 4 x 4
+pixels in one patch the network would first have to learn to cancel the noise of each pixel.
+Measured after 45,000 images: the error at t = 200 was four times that of a network without.
 """
 
 from dataclasses import dataclass, fields, replace
