@@ -50,7 +50,7 @@ from id2head_core.training.prior_measures import (
 )
 from id2head_core.training.prior_probes import eroded, frechet, hair_mask, yaw_error
 from id2head_core.training.prior_samples import Sampler, Table, true_images
-from id2head_core.training.prior_sheets import sheet
+from id2head_core.training.prior_sheets import sheet, sheets
 from id2head_core.training.prior_skin_measures import face_darkness, skin_tone_table
 from id2head_core.training.render_dataset import SampleRenderer, View, write_shard
 from id2head_core.training.subjects import SubjectMaker
@@ -355,6 +355,26 @@ def test_the_log_becomes_a_table_and_a_curve(tmp_path):
     assert ((pixels == (31, 119, 180)).all(2).sum() > 300) and (
         (pixels == (214, 39, 40)).all(2).sum() > 300
     )
+
+
+def test_all_sheets_can_be_drawn(renderer, maker, shards):
+    """Of a sampler that answers with the control maps, or grey."""
+
+    def conditions(prompts, cameras, *, embedding, expressions, control):
+        grey = torch.full((len(prompts), 9, 64, 64), 0.5)
+        return grey if control is None else control
+
+    class Bare:
+        prior = SimpleNamespace(conditions=conditions)
+
+        def __call__(self, domain, control):
+            return control[:, 3 * DOMAINS.index(domain) :][:, :3]
+
+    gallery = build_gallery(renderer, gallery_subjects(maker, [], 6), finished_shards([shards])[0])
+    drawn = dict(sheets(Bare(), renderer, gallery))
+    assert {"views", "expressions", "ages", "identities"} <= set(drawn)
+    for picture in drawn.values():
+        assert np.asarray(picture).std() > 20
 
 
 def test_sheet_places_each_image():
