@@ -144,9 +144,13 @@ def bench_guidance() -> None:
     _report("mesh of an expression", lambda: model.mesh(neutral))
     mesh = model.mesh(neutral)
     _report(f"normals {size}², one view", lambda: objective.renderer(mesh, camera, size))
-    _report(f"control maps {size}², one view", lambda: stages.control(fit.neutral, camera))
+
+    def control_maps(camera) -> np.ndarray:  # bare and folded, as of an expression
+        return stages.control(fit.neutral, camera, fit.neutral, fit.neutral.copy())
+
+    _report(f"control maps {size}², one view", lambda: control_maps(camera))
     cameras = torch.tensor([[30.0, 0, 1], [150.0, 0, 1]])
-    control = np.stack([stages.control(fit.neutral, prior_camera(yaw)) for yaw in (30.0, 150.0)])
+    control = np.stack([control_maps(prior_camera(yaw)) for yaw in (30.0, 150.0)])
     conditions = prior.conditions(
         [guidance.prompt] * 2, cameras, embedding=guidance.embedding,
         expressions=torch.zeros(2, len(EXPRESSIONS)), control=torch.from_numpy(control),
