@@ -203,21 +203,21 @@ class HeadTemplate:
     @cached_property
     def _expressions(self) -> np.ndarray:
         """Action weights of the 13 expressions, ``[13, A]``."""
-        index = {name: i for i, name in enumerate(self.action_names)}
-        table = np.zeros((len(ACTION_WEIGHTS), len(index)), np.float32)
-        for row, actions in enumerate(ACTION_WEIGHTS.values()):
-            for name, weight in actions.items():
-                table[row, index[name]] = weight
-        return table
+        return self._action_table(ACTION_WEIGHTS)
 
     @cached_property
     def fold_weights(self) -> np.ndarray:
         """How far each expression folds the skin, float32 ``[13, 7]`` in [0, 1]."""
-        table = np.zeros((len(self.action_names), len(FOLD_WEIGHTS)), np.float32)
-        for column, actions in enumerate(FOLD_WEIGHTS.values()):
+        return np.clip(self._expressions @ self._action_table(FOLD_WEIGHTS).T, 0, 1)
+
+    def _action_table(self, weights: dict[str, dict[str, float]]) -> np.ndarray:
+        """Named weights of actions as rows, float32 ``[R, A]``."""
+        index = {name: i for i, name in enumerate(self.action_names)}
+        table = np.zeros((len(weights), len(index)), np.float32)
+        for row, actions in enumerate(weights.values()):
             for name, weight in actions.items():
-                table[self.action_names.index(name), column] = weight
-        return np.clip(self._expressions @ table, 0, 1)
+                table[row, index[name]] = weight
+        return table
 
     def expression_displacements(
         self, vertices_neutral: np.ndarray, folds: np.ndarray | None = None

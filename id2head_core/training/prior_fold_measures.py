@@ -26,15 +26,8 @@ def fold_table(sampler: Sampler, renderer: ReportRenderer) -> Table:
     The mean head's control maps show the expression without folds. What a sample adds to them is
     projected on what the fold at strength 1 adds.
     """
-    template, columns = renderer.template, []
-    for age in AGES:
-        prompts = [
-            describe(Looks(age=age, gender=gender, style="bald"))  # no hair on the forehead
-            for gender in ("man", "woman")
-        ]
-        columns.append([_strength(sampler, renderer, fold, prompts) for fold in FOLD_WEIGHTS])
-    found = np.array(columns).T  # [F, A]
-    most = template.fold_weights.argmax(0)
+    found = np.array([_strengths(sampler, renderer, fold) for fold in FOLD_WEIGHTS])  # [F, A]
+    most = renderer.template.fold_weights.argmax(0)
     rows = [
         [fold, EXPRESSIONS[row], *(f"{value:.2f}" for value in values)]
         for fold, row, values in zip(FOLD_WEIGHTS, most, found, strict=True)
@@ -51,8 +44,8 @@ def fold_table(sampler: Sampler, renderer: ReportRenderer) -> Table:
     )
 
 
-def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: list[str]) -> float:
-    """Mean over prompts and views."""
+def _strengths(sampler: Sampler, renderer: ReportRenderer, fold: str) -> list[float]:
+    """Of one fold for each of ``AGES``, mean over man, woman and views."""
     template, mean = renderer.template, renderer.template.mean
     column = list(FOLD_WEIGHTS).index(fold)
     row = int(template.fold_weights[:, column].argmax())
@@ -64,14 +57,18 @@ def _strength(sampler: Sampler, renderer: ReportRenderer, fold: str, prompts: li
         posed = mean + template.expression_displacements(mean, single)[row]
         views = [renderer.draw.control(posed, prior_camera(*c), mean) for c in cameras.tolist()]
         folded.append(np.stack(views)[:, :3])
-    count = len(prompts)
-    conditions = sampler.prior.conditions(
-        [prompt for prompt in prompts for _ in YAWS], cameras.repeat(count, 1),
-        embedding=None, expressions=expressions.repeat(count, 1),
-        control=control.repeat(count, 1, 1, 1),
-    )  # fmt: skip
-    drawn = sampler("geometry", conditions).numpy()
-    return float(fold_strengths(drawn, control[:, :3].numpy(), np.stack(folded))[column])
+    found, genders = [], ("man", "woman")
+    for age in AGES:
+        looks = [Looks(age=age, gender=g, style="bald") for g in genders]  # a bare forehead
+        conditions = sampler.prior.conditions(
+            [describe(look) for look in looks for _ in YAWS], cameras.repeat(len(genders), 1),
+            embedding=None, expressions=expressions.repeat(len(genders), 1),
+            control=control.repeat(len(genders), 1, 1, 1),
+        )  # fmt: skip
+        drawn = sampler("geometry", conditions).numpy()
+        strengths = fold_strengths(drawn, control[:, :3].numpy(), np.stack(folded))
+        found.append(float(strengths[column]))
+    return found
 
 
 def fold_strengths(images: np.ndarray, bare: np.ndarray, folded: np.ndarray) -> np.ndarray:

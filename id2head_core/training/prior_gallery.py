@@ -86,6 +86,10 @@ class ReportRenderer:
         ]
         return torch.from_numpy(np.stack(rows)).float()
 
+    def faces(self, images: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """Faces of images ``[B, 3, S, S]``, aligned by the mean head's keypoints."""
+        return self.aligned(images, self.keypoints(cameras))
+
     def chin_row(self, cameras: torch.Tensor) -> torch.Tensor:
         """Lowest row of the mean head's face ``[B]``, pixels."""
         rows = [

@@ -38,7 +38,12 @@ def single_expression(dataset: PriorDataset) -> torch.Tensor:
     """Where exactly one expression is at full strength, seen from the front: bool ``[N]``."""
     one = (dataset.expression == 1).sum(1) == 1
     one &= (dataset.expression > 0).sum(1) == 1
-    return one & (dataset.camera[:, 2] > CLOSE_UP) & (dataset.camera[:, 0].abs() < FRONTAL)
+    return one & frontal_face(dataset)
+
+
+def frontal_face(dataset: PriorDataset) -> torch.Tensor:
+    """Where the face is seen close up and from the front: bool ``[N]``."""
+    return (dataset.camera[:, 2] > CLOSE_UP) & (dataset.camera[:, 0].abs() < FRONTAL)
 
 
 def identity_table(sampler: Sampler, renderer: ReportRenderer, gallery: Gallery) -> Table:
@@ -91,19 +96,15 @@ def expression_table(
     count: int,
 ) -> Table:  # fmt: skip
     """Whether a probe sees the expression that was asked for."""
-
-    def faces(images, cameras):
-        return renderer.aligned(images, renderer.keypoints(cameras))
-
     batch = training.__getitems__(drawn_rows(single_expression(training), PROBE_IMAGES // 2))
     truth = batch["expression"].argmax(1)
-    known = faces(true_images(batch, "geometry"), batch["camera"])
+    known = renderer.faces(true_images(batch, "geometry"), batch["camera"])
     probe = expression_probe(known, truth, len(EXPRESSIONS))
     batch = held_out.__getitems__(drawn_rows(single_expression(held_out), count))
     asked = batch["expression"].argmax(1)
 
     def accuracy(images):
-        found = probe(face_pixels(faces(images, batch["camera"]))).argmax(1)
+        found = probe(face_pixels(renderer.faces(images, batch["camera"]))).argmax(1)
         return percent((found == asked).float().mean())
 
     rows = [["true renders", accuracy(true_images(batch, "geometry"))]]
@@ -128,12 +129,11 @@ def gender_table(
     """Whether a probe sees the woman or man that the text asked for, without an embedding."""
 
     def faces(images, batch):
-        return face_pixels(renderer.aligned(images, renderer.keypoints(batch["camera"])))
+        return face_pixels(renderer.faces(images, batch["camera"]))
 
     def chosen(dataset, most):
-        fits = (dataset.camera[:, 2] > CLOSE_UP) & (dataset.camera[:, 0].abs() < FRONTAL)
         female = dataset.gender[dataset.subject]
-        fits &= (female - 0.5).abs() > 0.4
+        fits = frontal_face(dataset) & ((female - 0.5).abs() > 0.4)
         batch = dataset.__getitems__(drawn_rows(fits, most))
         return batch, (female > 0.5)[batch["index"]]
 
