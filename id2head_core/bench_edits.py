@@ -88,7 +88,7 @@ class EditBench:
     def head(self, state_path: Path, out: Path) -> list[dict]:
         """Rows of the table for one head; writes its sheet."""
         state = HeadState.load(state_path)
-        before = self.look(HeadAsset(self.pipeline.geometry_of(state), state.appearance, {}))
+        before = self.look(self.pipeline.asset_of(state))
         self._save(before, out / "before")
         columns, rows = [("before", before)], []
         for text in EDITS:

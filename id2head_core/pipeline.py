@@ -19,6 +19,7 @@ import torch
 from . import __version__
 from .appearance.albedo import AppearanceBuilder
 from .appearance.identity_refinement import refine_identity
+from .appearance.loose_strands import with_loose_strands
 from .appearance.plain_look import plain_appearance
 from .asset.gltf import write_glb
 from .config import PipelineConfig, full
@@ -286,16 +287,16 @@ class HeadPipeline:
             offset = transformer.blend(values).numpy()
         moved = np.zeros((len(EXPRESSIONS), *neutral.shape), np.float32)
         moved[0] = offset
-        geometry = self.geometry_of(replace(head, displacements=moved))
+        posed = self.asset_of(replace(head, displacements=moved))
         parts = tuple(
             replace(
                 part,
                 vertices=(part.vertices + part.displacements[0]).astype(np.float32),
                 displacements=np.zeros_like(part.displacements),
             )
-            for part in geometry.parts
+            for part in posed.geometry.parts
         )
-        asset = HeadAsset(HeadGeometry(parts), head.appearance, {"expression": dict(weights)})
+        asset = HeadAsset(HeadGeometry(parts), posed.appearance, {"expression": dict(weights)})
         return asset if path is None else replace(asset, path=write_glb(asset, path))
 
     def geometry_of(self, state: HeadState) -> HeadGeometry:
@@ -304,6 +305,17 @@ class HeadPipeline:
             self.template, self.hair_template, state.fit, state.hair,
             displacements=state.displacements, brows="brows" in state.appearance.materials,
         )  # fmt: skip
+
+    def asset_of(self, state: HeadState) -> HeadAsset:
+        """A finished head's state as it is shown and written: with loose strands."""
+        return self._asset(self._rebuilt(state), {})
+
+    def _asset(self, head: "_Head", metadata: dict) -> HeadAsset:
+        """A head as it is shown and written."""
+        shown = with_loose_strands(
+            self.hair_template, head.hair, head.fit, head.geometry, head.appearance
+        )
+        return HeadAsset(*shown, metadata)
 
     def _rebuilt(self, state: HeadState) -> "_Head":
         """The head of a state."""
@@ -324,7 +336,7 @@ class HeadPipeline:
             "generator": f"ID2Head {__version__}", "note": NOTE, "edits": list(state.edits),
             "seed": seed,
         }  # fmt: skip
-        asset = HeadAsset(head.geometry, head.appearance, metadata)
+        asset = self._asset(head, metadata)
         return replace(asset, path=write_glb(asset, path))
 
     def _start(self, identity: Identity) -> tuple[Identity, HeadFit, HairFit | None]:
@@ -470,8 +482,9 @@ class HeadPipeline:
 
     def _preview(self, head: "_Head") -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""
+        shown = self._asset(head, {})
         camera = portrait_camera(head.geometry, yaw=15.0)
-        rendered = self.renderer.render(head.geometry, head.appearance, camera, size=(384, 384))
+        rendered = self.renderer.render(shown.geometry, shown.appearance, camera, size=(384, 384))
         return (np.clip(rendered.shaded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _write(
@@ -496,7 +509,7 @@ class HeadPipeline:
             "refine_steps": self.config.refine_steps,
             "seconds": {stage: round(value, 2) for stage, value in clock.seconds.items()},
         }
-        asset = HeadAsset(head.geometry, head.appearance, metadata)
+        asset = self._asset(head, metadata)
         return replace(
             asset,
             path=write_glb(asset, path),

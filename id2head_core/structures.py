@@ -154,7 +154,8 @@ class HeadPart:
     """One mesh of the head, with its 13 expressions.
 
     Attributes:
-        name: ``"skin"``, ``"eyes"``, ``"teeth"``, ``"tongue"``, ``"lashes"`` or ``"hair"``.
+        name: ``"skin"``, ``"eyes"``, ``"teeth"``, ``"tongue"``, ``"lashes"``, ``"hair"`` or
+            ``"strands"`` (loose ones over the hair).
         vertices: float32 ``[V, 3]``, metres, neutral.
         faces: int32 ``[F, 3]``, counter-clockwise from outside.
         uv: float32 ``[V, 2]``, glTF convention (0, 0 = top left of the texture).

@@ -11,12 +11,10 @@ import numpy as np
 from ..structures import HairFit, HeadFit, Identity, Material
 from ..template.hair import HairTemplate, shell_height
 from ..template.hair_view import HIDDEN, HairView, curliness
+from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
 ROUGHNESS = 0.55
 """Of straight hair; curls scatter more."""
-
-STRAND = 0.0011
-"""Width of a visible strand, metres."""
 
 FRAY = 0.007
 """How far strands run out at the outline, metres."""
@@ -62,7 +60,7 @@ class _Sheet:
         normal: float32 ``[S, S, 3]``, unit.
         relief: float32 ``[S, S]``, -1 between the locks to 1 on them.
         outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
-        texel: metres per texel, across (``[S, 1]``).
+        texel: metres per texel across, float32 ``[S, 1]``.
         faces: of the shell, and ``vertices``.
         volume: a typical large thickness, metres.
     """
@@ -87,8 +85,7 @@ class _Sheet:
         relief = np.clip((image - template.blur(image, 1.5)) / 0.002, -1, 1)
         self.relief = self.upsample(relief)
         self.outline = self.upsample(template.outline_distance(hair.thickness))
-        around = np.linalg.norm(np.diff(grid, axis=1), axis=-1).sum(1)  # [R]
-        self.texel = self.upsample(np.repeat(around[:, None], 2, 1))[:, :1] / size
+        self.texel = texel_widths(grid, size)
 
     def upsample(self, grid: np.ndarray) -> np.ndarray:
         """Grid ``[R, C + 1, ...]`` to texels ``[S, S, ...]``, following ``texture_uv``."""
@@ -137,60 +134,16 @@ def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
 def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
     """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
     generator = np.random.default_rng(11)
-    length = float(np.interp(sheet.volume, [0.004, 0.012, 0.03], [2.0, 12.0, 60.0]))
-    fine = _metric(sheet, generator, STRAND, length)
-    broad = _metric(sheet, generator, 4 * STRAND, 0.8 * length)
+    length = strand_length(sheet.volume)
+    fine = strand_noise(sheet.texel, generator, STRAND, length)
+    broad = strand_noise(sheet.texel, generator, 4 * STRAND, 0.8 * length)
     waves = curl * np.clip((sheet.volume - 0.015) / 0.015, 0, 1)
-    tufts = 0.8 * _metric(sheet, generator, 2 * STRAND, 2.5) + 0.5 * _metric(
-        sheet, generator, 7 * STRAND, 1.3
+    tufts = 0.8 * strand_noise(sheet.texel, generator, 2 * STRAND, 2.5) + 0.5 * strand_noise(
+        sheet.texel, generator, 7 * STRAND, 1.3
     )
     share = 0.6 * max(0.0, curl - 0.3)
     mixed = np.sqrt(1 - share) * (0.8 * fine + 0.5 * broad) + np.sqrt(share) * tufts
-    return _wavy(mixed, generator, waves)
-
-
-def _metric(sheet: _Sheet, generator, width: float, aspect: float) -> np.ndarray:
-    """Noise ``[S, S]`` whose grain is ``width`` metres across, ``aspect`` times as long."""
-    size = sheet.size
-    texels = width / np.maximum(sheet.texel, 1e-5)  # [S, 1]
-    out, total = np.zeros((size, size), np.float32), np.zeros((size, 1), np.float32)
-    sizes = 0.7 * 2.0 ** np.arange(9)
-    for grain in sizes:
-        near = np.abs(np.log2(np.clip(texels, sizes[0], sizes[-1]) / grain))
-        share = np.clip(1 - near, 0, 1).astype(np.float32)
-        rows = np.flatnonzero(share[:, 0])
-        if len(rows):
-            begin, end = rows[0], rows[-1] + 1
-            length = aspect * np.median(texels[rows]) * 0.6
-            noise = _stretched(generator, end - begin, size, grain, length)
-            out[begin:end] += share[begin:end] * noise
-            total[begin:end] += share[begin:end] ** 2
-    return out / np.sqrt(np.maximum(total, 1e-6))
-
-
-def _stretched(generator, rows: int, columns: int, width: float, length: float) -> np.ndarray:
-    """Gaussian noise of this grain in texels ``[rows, columns]``, unit deviation, periodic in u."""
-    step_x, step_y = max(1.0, width / 1.5), max(1.0, length / 3)
-    count = max(4, round(columns / step_x))
-    noise = generator.standard_normal((int(rows / step_y) + 5, count)).astype(np.float32)
-    noise = np.pad(noise, ((0, 0), (3, 3)), "wrap")
-    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.8, sigmaY=1.0)[:, 1:-1]
-    u = (np.arange(columns, dtype=np.float32) + 0.5) * count / columns + 1.5
-    v = np.arange(rows, dtype=np.float32) / step_y + 2
-    grid_u, grid_v = np.meshgrid(u, v)
-    noise = cv2.remap(noise, grid_u, grid_v, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return noise / max(noise.std(), 1e-6)
-
-
-def _wavy(image: np.ndarray, generator, waves: float) -> np.ndarray:
-    """Let the strands wander sideways, more towards the ends; waves of curly hair are shorter."""
-    size = len(image)
-    ends = np.linspace(0.3, 1, size, dtype=np.float32)[:, None]
-    drift = 0.009 * size * ends * _stretched(generator, size, size, size / 14, size / 5)
-    if waves > 0.1:
-        drift += 0.009 * waves * size * _stretched(generator, size, size, size / 16, size / 22)
-    u, v = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
-    return cv2.remap(image, u + drift, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return wandering(mixed, generator, waves)
 
 
 def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
@@ -245,8 +198,8 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
 def _alpha(sheet: _Sheet) -> np.ndarray:
     """Cut-out ``[S, S]``: strands of different lengths around the outline."""
     generator = np.random.default_rng(5)
-    strands = _metric(sheet, generator, STRAND, 9.0) + 0.6 * _metric(
-        sheet, generator, 3 * STRAND, 9.0
+    strands = strand_noise(sheet.texel, generator, STRAND, 9.0) + 0.6 * strand_noise(
+        sheet.texel, generator, 3 * STRAND, 9.0
     )
     fray = np.interp(sheet.volume, [0.004, 0.015], [0.6 * FRAY, FRAY])
     edge = sheet.outline + fray * (0.4 * strands - 0.15)

@@ -29,6 +29,7 @@ from pygltflib import (
 from pygltflib import Material as GltfMaterial
 
 from .. import __version__
+from ..appearance.loose_strands import PART
 from ..errors import GeometryError
 from ..expressions import EXPRESSIONS
 from ..structures import HeadAsset, HeadPart, Material
@@ -116,7 +117,10 @@ def _primitive(buffer: GlbBuffer, part: HeadPart) -> Primitive:
 
 
 def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material) -> GltfMaterial:
-    """Metal-free PBR material; cut-outs are masked at 0.5 and seen from both sides."""
+    """Metal-free PBR material; cut-outs are masked at 0.5.
+
+    They are seen from both sides, but loose strands of the far side would float at the outline.
+    """
     surface = PbrMetallicRoughness(
         metallicFactor=0.0,
         baseColorTexture=_texture(document, buffer, name, base_colour_image(material)),
@@ -132,7 +136,7 @@ def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material)
         pbrMetallicRoughness=surface,
         alphaMode=MASK if cut_out else OPAQUE,
         alphaCutoff=ALPHA_CUTOFF if cut_out else None,
-        doubleSided=cut_out,
+        doubleSided=cut_out and name != PART,
     )
 
 

@@ -9,7 +9,7 @@ from ..structures import HeadAppearance, HeadGeometry, HeadPart, Material
 from .rasterizer import AlphaTest
 from .surface_buffer import TextureAtlas
 
-GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8, "hair": 0.5}
+GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8, "hair": 0.5, "strands": 0.5}
 """Strength of the highlight by part; 0 for others. Eyes get more: their light is a small window."""
 
 SHELTER = {"tongue": 0.55}
@@ -50,7 +50,7 @@ def build_scene(geometry: HeadGeometry, appearance: HeadAppearance) -> Scene:
         face_part.astype(np.int32),
         _atlas(parts, materials),
         _alpha_test(uv, face_part, materials),
-        np.array([p.name != "hair" for p in parts]),
+        np.array([p.name not in ("hair", "strands") for p in parts]),
         np.array([GLOSS.get(p.name, 0.0) for p in parts], np.float32),
         np.array([SHELTER.get(p.name, 1.0) for p in parts], np.float32),
         np.array([p.name == "eyes" for p in parts]),

@@ -198,7 +198,7 @@ def hair_part(
     height = shell_height(template, thickness)
     vertices = template.proxy_vertices(neutral) + template.directions(neutral) * height[:, None]
     kept = (height[template.faces] > 0).any(1)
-    used = np.unique(template.faces[kept])
+    used = np.unique(template.faces[kept])  # as used_vertices
     row = np.zeros(len(vertices), np.int32)
     row[used] = np.arange(len(used), dtype=np.int32)
     _, weld = np.unique(template.weld[used], return_inverse=True)
@@ -214,6 +214,12 @@ def hair_part(
         weld.astype(np.int32),
         moved.astype(np.float32),
     )
+
+
+def used_vertices(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:
+    """Points of the template that ``hair_part`` keeps, in its order."""
+    height = shell_height(template, thickness.astype(np.float32))
+    return np.unique(template.faces[(height[template.faces] > 0).any(1)])
 
 
 def shell_height(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:

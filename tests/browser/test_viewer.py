@@ -58,7 +58,7 @@ def test_every_expression_has_a_picture_of_the_head_itself(viewer):
         "() => id2head.viewer.portrait({ Angry: 1 }, 96, { preset: 'back' }).toDataURL()"
     )
     assert taken not in pictures
-    assert state(viewer, "viewer.camera.position.toArray()") == camera
+    assert state(viewer, "viewer.camera.position.toArray()") == pytest.approx(camera)
     assert changed_pixels(before, viewer.pixels()) == 0
     assert viewer.requests == []
 
@@ -335,13 +335,13 @@ def test_a_taller_head_is_framed_anew_unless_the_visitor_chose_the_view(viewer):
     grow = "(by) => { const v = id2head.viewer; v.head.box.max.y += by; v.frame(); }"
     try:
         viewer.page.evaluate(grow, 0.01)  # little: the picture stays calm
-        assert state(viewer, "viewer.camera.position.toArray()") == own
+        assert state(viewer, "viewer.camera.position.toArray()") == pytest.approx(own)
         viewer.page.evaluate(grow, 0.07)
         taller = state(viewer, "viewer.camera.position.toArray()")
         assert taller[1] > own[1] and taller[2] > own[2] + 0.05
         viewer.page.evaluate("() => id2head.viewer.orbit(20, 0)")
         turned = state(viewer, "viewer.camera.position.toArray()")
         viewer.page.evaluate(grow, 0.08)
-        assert state(viewer, "viewer.camera.position.toArray()") == turned
+        assert state(viewer, "viewer.camera.position.toArray()") == pytest.approx(turned)
     finally:
         viewer.page.evaluate("() => { id2head.viewer.head.box.max.y -= 0.16; }")

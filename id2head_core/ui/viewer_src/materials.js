@@ -4,7 +4,7 @@ import { DoubleSide, MeshPhysicalMaterial } from "three";
 /** Part of the head ("skin", "eyes", ...) that a mesh belongs to, from its own or material's name. */
 export function partOf(mesh) {
   const names = `${mesh.name} ${mesh.parent?.name ?? ""} ${mesh.material.name}`.toLowerCase();
-  return ["lash", "hair", "teeth", "tongue", "eye", "skin"].find((part) => names.includes(part)) ?? "skin";
+  return ["lash", "strands", "hair", "teeth", "tongue", "eye", "skin"].find((part) => names.includes(part)) ?? "skin";
 }
 
 /** A copy of the eyes' material with a wet layer that mirrors the softbox. */
@@ -35,18 +35,18 @@ export function dressMesh(mesh, environment, anisotropy, multisampled) {
   if (part === "teeth" || part === "tongue") {
     Object.assign(material, { envMap: environment, roughness: 0.3 });
   }
-  if (part === "hair") {
+  if (part === "hair" || part === "strands") {
     // A shell mirrors a light behind it like a helmet; strands would scatter it.
     Object.assign(material, { roughness: Math.max(0.8, material.roughness), roughnessMap: null });
   }
   if (material.alphaTest > 0) {
     material.alphaToCoverage = multisampled; // soft edges of strands without sorting
-    material.side = DoubleSide;
+    if (part !== "strands") material.side = DoubleSide; // of the far side they would float at the outline
   }
   // Opaque parts first, so that what they cover of the hair need not be shaded.
-  mesh.renderOrder = { skin: 0, hair: 2 }[part] ?? 1;
+  mesh.renderOrder = { skin: 0, hair: 2, strands: 3 }[part] ?? 1;
   mesh.castShadow = part === "skin" || part === "hair";
-  mesh.receiveShadow = part !== "lash";
+  mesh.receiveShadow = part !== "lash" && part !== "strands"; // thinner than a shadow's bias
   return part;
 }
 

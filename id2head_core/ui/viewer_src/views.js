@@ -20,7 +20,9 @@ export function showAs(mesh, view) {
   if (mesh.material !== shaded) mesh.material.dispose();
   mesh.material = view === "shaded" ? shaded : flat(shaded, view);
   mesh.userData.lines?.removeFromParent();
-  if (view === "wireframe" && mesh.userData.part !== "lash") {
+  const part = mesh.userData.part;
+  mesh.visible = view !== "wireframe" || part !== "strands"; // they would hide the mesh below
+  if (view === "wireframe" && part !== "lash") {
     mesh.add((mesh.userData.lines ??= linesOf(mesh)));
   }
 }
