@@ -81,8 +81,10 @@ class HairField(nn.Module):
             room = (1 - self.least) * self.start.clamp(min=1e-4)  # how far it may shrink
             shrunk = torch.where(self.start > 0, room * torch.tanh(change / room), change)
             change = torch.where(change < 0, shrunk, change)
-        beyond = (1 + self.start / self.reach).clamp(0, 1)  # 1 at the outline, 0 out of reach
-        change = torch.where((self.start < 0) & (change > 0), beyond * change, change)
+        if np.isfinite(self.reach):
+            beyond = (1 + self.start / self.reach).clamp(0, 1)  # 1 at the outline, 0 out of reach
+            grown = beyond * self.reach * torch.tanh(change / self.reach)  # thin: no tails
+            change = torch.where((self.start < 0) & (change > 0), grown, change)
         return (self.start + change).clamp(max=LONGEST).reshape(-1)
 
     def height(self, thickness: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,18 @@ CROPPED = 0.010
 BALD_SHARE = 0.05
 """Share of the skull's visible rays with hair, below which a head counts as bald."""
 
+LIT = (0.35, 0.85)
+"""Quantiles of brightness between which hair counts as lit; above are highlights."""
+
+PALE = 0.08
+"""Luminance from which hair shows a tint that is not brown unchanged."""
+
+DYED = 0.35
+"""A tint counts as the hair's own where the smallest channel is below this share of the largest."""
+
+SATURATED = 0.15
+"""Smallest channel of the most saturated black hair, share of the largest."""
+
 DARKEST = (0.012, 0.010, 0.009)
 """Black hair in any light, linear RGB."""
 
@@ -113,13 +125,18 @@ def hair_colour(view: HairView, evidence: _Evidence) -> np.ndarray:
     colours = (crop[inner] / 255.0) ** 2.2
     luma = colours @ [0.2126, 0.7152, 0.0722]
     cropped = evidence.volume < CROPPED
-    low, high = (0.02, 0.2) if cropped else (0.25, 0.75)
+    low, high = (0.02, 0.2) if cropped else LIT
     lit = (luma >= np.quantile(luma, low)) & (luma <= np.quantile(luma, high))
     colour = np.median(colours[lit], axis=0) * (0.6 if cropped else 1.0)
     level = float(colour @ [0.2126, 0.7152, 0.0722])
     grey = np.array(DARKEST) * level / DARKEST[1]
-    colour = grey + (colour - grey) * np.clip(level / 0.03, 0.3, 1)  # black hair mirrors the room
-    return np.maximum(colour, DARKEST).astype(np.float32)
+    own = colour[0] > colour[1] > colour[2] or colour.min() < DYED * colour.max()
+    if not own:  # dark hair mirrors the room
+        colour = grey + (colour - grey) * np.clip(level / PALE, 0.3, 1)
+    if level < DARKEST[1]:  # not even black hair is that dark, and its tint is mostly noise
+        colour = colour * DARKEST[1] / max(level, 1e-6)
+        colour = np.maximum(colour, SATURATED * colour.max())
+    return colour.astype(np.float32)
 
 
 def _read(view: HairView) -> _Evidence:

@@ -381,4 +381,6 @@ def test_hair_of_the_photo_does_not_grow_far_beyond_its_outline():
         allowed = field.free.reshape(-1).numpy() > 0
         assert (grown[near & allowed] > 0).all()
         assert (grown[far & allowed] > 0).any() == grows
+        outside = allowed & (thickness < 0)
+        assert (grown[outside].max() < 0.012) == (not grows)  # thin at most: no tails
         assert (grown[allowed & (thickness > 0)] > thickness[allowed & (thickness > 0)]).all()

@@ -313,6 +313,22 @@ def test_colour_and_texture_are_the_photo_s(hair_template, head):
     assert share.mean(0) == pytest.approx(linear / linear.sum(), abs=0.03)  # no skin, no wall
 
 
+@pytest.mark.parametrize(
+    ("photo", "hue"),
+    [
+        ((46, 26, 18), (46, 26, 18)),  # dark brown stays brown
+        ((30, 17, 12), (46, 26, 20)),  # ... and is no darker than black hair
+        ((56, 60, 70), (60, 60, 64)),  # a blue room in black hair is no dye
+        ((40, 40, 140), (40, 40, 140)),  # a dye is
+    ],
+)
+def test_tint_of_dark_hair(hair_template, head, photo, hue):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
+    hair = fit_hair(hair_template, person(wanted, body, photo), fit)
+    shown = 255 * hair.colour ** (1 / 2.2)
+    assert shown == pytest.approx(hue, abs=4)
+
+
 def test_texture_has_the_photo_s_sides(hair_template, head):
     wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
     identity = person(wanted, body, (120, 60, 60))
