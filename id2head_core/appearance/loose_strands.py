@@ -36,6 +36,10 @@ MARGIN = (0.003, 0.012)
 DARKER, LIGHTER = 0.8, 1.12
 """Factors of the albedo in the gaps between strands, and of the strands' own albedo."""
 
+COLOUR_BLUR, ALPHA_STEPS = (3, 7), 15
+"""Texels across and along over which the strands' colour is averaged, and steps of their alpha:
+a smaller file that looks the same."""
+
 STILL = 3e-4
 """Strands do not follow motions of the hair that are smaller than this, metres."""
 
@@ -118,6 +122,7 @@ def _materials(
     roughness = np.mean(material.roughness)
     waves = float(np.clip((roughness - ROUGHNESS) / 0.2, 0.2, 1))
     colour = cv2.resize(material.albedo, (columns, rows), interpolation=cv2.INTER_AREA)
+    colour = cv2.blur(colour, COLOUR_BLUR)
     risen = cv2.resize(template.image(rising), (columns, rows))
     alpha, shade = [], 0.0
     for number, (_, threshold) in enumerate(SHELLS):
@@ -125,7 +130,7 @@ def _materials(
         broad = strand_noise(texel, generator, 4 * STRAND, 0.8 * length, columns)
         noise = wandering(fine + 0.5 * broad, generator, waves)
         strands = np.clip(0.5 + 0.8 * (noise - threshold), 0, 1) * (risen > 0)
-        alpha.append(strands.astype(np.float32))
+        alpha.append((np.round(strands * ALPHA_STEPS) / ALPHA_STEPS).astype(np.float32))
         if number == 0:
             shade = strands
     size = material.albedo.shape[1::-1]
