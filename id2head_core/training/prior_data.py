@@ -26,7 +26,7 @@ TEXTS_AT_ONCE = 4096
 FACE_WEIGHT = 3.0
 """Loss weight of the pixels in the face box."""
 
-FOLD_WEIGHT = 30.0
+FOLD_LOSS_WEIGHT = 30.0
 """Loss weight of normals where the skin may fold: they are less than 1 % of the error otherwise."""
 
 FOLD, COVERED = 1.5 / 255, 0.3
@@ -242,7 +242,7 @@ def fold_weight(maps: np.ndarray) -> torch.Tensor:
         return np.abs(maps[:, first : first + 3] - maps[:, 6:9]).max(1, keepdims=True) / 255
 
     folds = torch.from_numpy((change(12) > FOLD) & (change(0) < COVERED))
-    return 1 + (FOLD_WEIGHT - 1) * folds.float()
+    return 1 + (FOLD_LOSS_WEIGHT - 1) * folds.float()
 
 
 def domain_images(batch: dict[str, torch.Tensor], domain: str, size: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from id2head_core.guidance.prior_camera import FACE_ZOOM, prior_camera
 from id2head_core.prompts import HAIR_STYLES
 from id2head_core.training.prior_data import (
     FACE_WEIGHT,
-    FOLD_WEIGHT,
+    FOLD_LOSS_WEIGHT,
     KEPT_TOKENS,
     PriorDataset,
     centred,
@@ -302,7 +302,7 @@ def test_skin_that_may_fold_weighs_more_however_deep_it_folds():
     maps[0, 13, 10:20, 12:14] += 1
     weight = fold_weight(maps)
     assert weight.shape == (1, 1, 32, 32)
-    assert (weight[0, 0, 10:20, 10:12] == FOLD_WEIGHT).all() and int((weight > 1).sum()) == 20
+    assert (weight[0, 0, 10:20, 10:12] == FOLD_LOSS_WEIGHT).all() and int((weight > 1).sum()) == 20
     maps[0, 1, 10:20, 10:12] += 10
     maps[0, 3:6] = 7
     assert torch.equal(fold_weight(maps), weight)
