@@ -9,6 +9,7 @@ shrink and recede.
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from scipy import ndimage
 from torch import nn
 
 from ..structures import HairFit
@@ -26,6 +27,10 @@ CROWN_BLUR = 3.0
 ASYMMETRY = 0.3
 """Share of the left-right difference of a change that is kept: what no photo shows of the hair is
 mostly symmetric, and the noise of score distillation is not."""
+
+RIM = 3
+"""Cells from where a head never grows hair within which a fitted outline does not move, below the
+skull."""
 
 LONGEST = 0.17
 """Thickest hair, metres."""
@@ -57,6 +62,8 @@ class HairField(nn.Module):
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(level)) for level in LEVELS)
         fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
         fixed[-1] = True
+        if np.isfinite(reach):  # no stray strands below the bust's rim
+            fixed |= _near_rim(template) & (template.image(hair.thickness) <= 0)
         free = np.where(fixed, 0.0, 1 - template.image(known))
         start = torch.from_numpy(template.image(hair.thickness).astype(np.float32).copy())
         waves = torch.from_numpy(kept_waves(*template.grid))
@@ -99,6 +106,15 @@ class HairField(nn.Module):
         through = through.view(self.start.shape)
         pole = through[:1].mean().expand(1, through.shape[1])
         return torch.from_numpy(shell) + torch.cat([pole, through[1:]]).reshape(-1)
+
+
+def _near_rim(template: HairTemplate) -> np.ndarray:
+    """Cells below the skull that touch cells without hair, bool grid ``[R, C + 1]``."""
+    bare = template.image(template.free).copy()
+    bare[: template.grid[2]] = False
+    wide = np.pad(bare[:, :-1], ((0, 0), (RIM, RIM)), "wrap")
+    near = ndimage.binary_dilation(wide, iterations=RIM)[:, RIM:-RIM]
+    return np.c_[near, near[:, :1]]
 
 
 def kept_waves(rows: int, columns: int, cap: int) -> np.ndarray:

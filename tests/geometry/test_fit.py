@@ -383,4 +383,9 @@ def test_hair_of_the_photo_does_not_grow_far_beyond_its_outline():
         assert (grown[far & allowed] > 0).any() == grows
         outside = allowed & (thickness < 0)
         assert (grown[outside].max() < 0.012) == (not grows)  # thin at most: no tails
+        bare, cap = hair_template.image(hair_template.free), hair_template.grid[2]
+        above = bare[cap + 1 :] & ~bare[cap:-1]  # cells just above the bust's rim ...
+        above &= hair_template.image(thickness)[cap:-1] <= 0  # ... without hair
+        rim = hair_template.image(grown)[cap:-1][above]
+        assert len(rim) > 20 and (rim > 0).any() == grows
         assert (grown[allowed & (thickness > 0)] > thickness[allowed & (thickness > 0)]).all()
