@@ -71,13 +71,16 @@ STYLE_PHRASES: dict[str, tuple[str, ...]] = {
     "bald": ("bald", "no hair", "with a shaved head", "hairless head", "remove the hair"),
     "buzzcut": ("short buzzcut hairstyle", "buzz cut", "crew cut", "very short cropped hair",
                 "shaved short hair", "military haircut"),
-    "short": ("short hair", "a short haircut", "pixie cut", "cut the hair short"),
+    "short": ("short hair", "a short haircut", "pixie cut", "cut the hair short",
+              "with short hair"),
     "bob": ("bob haircut", "a bob", "chin-length hair", "shoulder-length hair",
-            "medium length hair"),
-    "long": ("long hair", "long flowing hair", "very long hair", "hair down to the shoulders"),
-    "afro": ("afro hair", "an afro", "curly hair", "big curly hair", "frizzy hair"),
-    "ponytail": ("a ponytail", "hair in a ponytail", "hair tied back"),
-    "braid": ("a braid", "braided hair", "plaited hair"),
+            "medium length hair", "with a bob", "with medium length hair"),
+    "long": ("long hair", "long flowing hair", "very long hair", "hair down to the shoulders",
+             "with long hair"),
+    "afro": ("afro hair", "an afro", "curly hair", "big curly hair", "frizzy hair",
+             "with curly hair"),
+    "ponytail": ("a ponytail", "hair in a ponytail", "hair tied back", "with a ponytail"),
+    "braid": ("a braid", "braided hair", "plaited hair", "with a braid"),
 }  # fmt: skip
 """Ways to say each hair style without a colour."""
 

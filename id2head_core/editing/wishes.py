@@ -16,7 +16,7 @@ import torch
 from .. import weights
 from ..errors import EditError
 from ..guidance.text_encoder import TextEncoder
-from .wish_list import UNKNOWN, Wish, known_phrases
+from .wish_list import COLOUR_SYNONYMS, UNKNOWN, Wish, known_phrases
 
 VECTORS = "edit/wish_vectors.npz"
 """Encoded phrases, relative to ``weights/``."""
@@ -26,6 +26,9 @@ NEAREST = 0.5
 
 MARGIN = 0.0
 """How much nearer a known phrase must be than any unknown one."""
+
+CLEAR = 0.035
+"""How much nearer one of two combined wishes must be than any other of its kind."""
 
 MAX_LETTERS = 200
 """Longest text that is read."""
@@ -100,8 +103,30 @@ class WishReader:
         vector = self._encode([clause])[0]
         similar = known @ vector
         best = int(similar.argmax())
-        return Understood(
-            clause, self._known[best][1], float(similar[best]), float((unknown @ vector).max())
+        wishes = self._said(clause, self._known[best][1], similar)
+        return Understood(clause, wishes, float(similar[best]), float((unknown @ vector).max()))
+
+    def _said(
+        self, clause: str, wishes: tuple[Wish, ...], similar: torch.Tensor
+    ) -> tuple[Wish, ...]:
+        """Of several wishes, those that the clause names, or tells from all others of their kind.
+
+        "Wearing long hair" is nearest to "long blonde hair", but hardly nearer than to white.
+        """
+        if len(wishes) == 1:
+            return wishes
+        leads = {wish: 1.0 for wish in wishes}
+        for (_, other), value in zip(self._known, similar.tolist(), strict=True):
+            missing = set(wishes) - set(other)
+            if len(other) == len(wishes) and len(missing) == 1:
+                wish = missing.pop()
+                leads[wish] = min(leads[wish], float(similar.max()) - value)
+        least = min(CLEAR, max(leads.values()))
+        words = set(clause.lower().split())
+        return tuple(
+            wish
+            for wish, lead in leads.items()
+            if lead >= least or words & {wish.value, *COLOUR_SYNONYMS.get(wish.value, ())}
         )
 
     def _vectors(self) -> tuple[torch.Tensor, torch.Tensor]:

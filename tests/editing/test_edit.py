@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from id2head_core import weights
 from id2head_core.appearance.albedo import AppearanceBuilder
 from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.camera import orbit_camera
@@ -246,3 +247,11 @@ def test_missing_and_damaged_states_say_so(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK not really")
     with pytest.raises(EditError, match="damaged"):
         HeadState.load(tmp_path / "bad.npz")
+
+
+def test_ready_heads_can_be_edited():
+    states = sorted((weights.weights_root() / "examples").glob("*/head.npz"))
+    assert len(states) >= 2
+    for path in states:
+        head = HeadState.load(path)  # refuses one that an earlier version left
+        assert "hair" in head.appearance.materials

@@ -6,6 +6,7 @@ from id2head_core.editing.wish_list import UNKNOWN, Wish, known_phrases
 from id2head_core.editing.wishes import WishReader, clauses, digest, stored_vectors
 from id2head_core.errors import EditError
 from id2head_core.guidance.text_encoder import MiniLMTextEncoder
+from id2head_core.ui.edit_panel import SUGGESTIONS
 
 KNOWN = {
     "emerald coloured hair": "green", "bright green hair please": "green", "golden locks": "blonde",
@@ -55,6 +56,27 @@ def values(reader, text):
         return tuple(wish.value for wish in reader(text))
     except EditError:
         return ()
+
+
+@pytest.mark.parametrize("text", SUGGESTIONS)
+def test_a_suggestion_means_one_thing(reader, text):
+    (wish,) = reader(text)
+    assert wish.value in text or wish.value in ("woman", "man")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("with long hair", {"long"}), ("wearing long hair", {"long"}),
+        ("with long straight hair", {"long"}), ("with a bob cut", {"bob"}),
+        ("very long wavy hair", {"long"}), ("with very short hair", {"short"}),
+        ("with long white hair", {"long", "white"}), ("with long dark hair", {"long", "black"}),
+        ("a long blonde mane", {"long", "blonde"}), ("with a pink bob", {"bob", "pink"}),
+        ("long red locks", {"long", "red"}),
+    ],
+)  # fmt: skip
+def test_a_colour_is_not_made_up(reader, text, meant):
+    assert set(values(reader, text)) == meant
 
 
 def test_lists_are_as_long_as_they_say_and_new():
