@@ -52,6 +52,18 @@ def hair_material(
     return Material(albedo, _alpha(sheet), ROUGHNESS + 0.2 * curl)
 
 
+def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> np.ndarray:
+    """Alpha ``[size, size]`` of hair of another shape: tapering strands around its outline.
+
+    Args:
+        template: the hair template.
+        hair: of the new shape; not bald.
+        fit: of the head.
+        size: side of the texture, pixels.
+    """
+    return _alpha(_Sheet(template, hair, fit, size))
+
+
 class _Sheet:
     """The shell sampled at the texels.
 

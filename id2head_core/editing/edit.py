@@ -14,6 +14,7 @@ import torch
 
 from ..appearance.albedo import AppearanceBuilder
 from ..appearance.fit import AppearanceFitConfig, fit_appearance
+from ..appearance.hair_texture import cut_out
 from ..distillation import appearance_progress, geometry_progress
 from ..errors import EditError
 from ..geometry.fit import GeometryFitConfig, Held, fit_geometry
@@ -123,6 +124,8 @@ class HeadEditor:
         elif new_hair:
             after = self._covered(after, hair)
         after = replace(after, hair=hair, edits=(*state.edits, text))
+        if new_hair:
+            after = self._cut_out(after)
         after = self._remembered(after, state, wishes)
         repaint = texture and bool(kinds & {"colour", "style", "age", "gender"})
         identity_steps = max(IDENTITY_STEPS.get(kind, 0) for kind in kinds) if texture else 0
@@ -156,7 +159,7 @@ class HeadEditor:
             generator=generator,
         )  # fmt: skip
         result = yield from geometry_progress(steps, "Shaping the hair", left)
-        return replace(state, hair=result.hair)
+        return self._cut_out(replace(state, hair=result.hair))
 
     def appearance(
         self,
@@ -218,6 +221,15 @@ class HeadEditor:
             return after
         albedo = hair_start.strand_texture(512, tuple(hair.colour))
         return after.with_materials(hair=Material(albedo, roughness=hair_start.HAIR_ROUGHNESS))
+
+    def _cut_out(self, after: HeadState) -> HeadState:
+        """Strands end at the outline of the hair as it is now; elsewhere there would be holes."""
+        material = after.appearance.materials.get("hair")
+        if after.hair is None or after.hair.style == BALD or material is None:
+            return after
+        size = len(material.albedo)
+        alpha = cut_out(self.hair_template, after.hair, after.fit, size)
+        return after.with_materials(hair=replace(material, alpha=alpha))
 
     def _remembered(self, after: HeadState, state: HeadState, wishes) -> HeadState:
         """Age, gender, tone and beard that the next edit starts from."""

@@ -7,6 +7,7 @@ import pytest
 
 from id2head_core import weights
 from id2head_core.appearance.albedo import AppearanceBuilder
+from id2head_core.appearance.hair_texture import cut_out
 from id2head_core.appearance.plain_look import plain_appearance
 from id2head_core.camera import orbit_camera
 from id2head_core.editing.edit import HeadEditor
@@ -17,7 +18,7 @@ from id2head_core.errors import EditError
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.prompts import BEARDS, hair_colour
 from id2head_core.structures import HairFit, HeadFit
-from id2head_core.template.hair import HairTemplate
+from id2head_core.template.hair import HairTemplate, texture_uv
 from id2head_core.template.head_template import HeadTemplate
 
 SIZE = 256
@@ -95,6 +96,22 @@ def test_buzzcut_keeps_a_receding_hairline_and_covers_a_bald_head(editor, head):
     )  # fmt: skip
     assert (cropped[bare] < 0).all() and (cropped > 0).any()
     assert (covered > 0).sum() > (cropped > 0).sum()
+
+
+@pytest.mark.parametrize("style", ["long", "short"])
+def test_strands_end_at_the_new_outline(editor, head, hair_template, style):
+    old = head.appearance.materials["hair"]
+    cut = replace(old, alpha=cut_out(hair_template, head.hair, head.fit, len(old.albedo)))
+    after = start(editor, head.with_materials(hair=cut), ("style", style)).state
+    alpha = after.appearance.materials["hair"].alpha
+    outline = hair_template.outline_distance(after.hair.thickness).ravel()
+    column, row = (texture_uv(hair_template) * (alpha.shape[1], alpha.shape[0])).T.astype(int)
+    shown = alpha[row.clip(0, len(alpha) - 1), column.clip(0, alpha.shape[1] - 1)]
+    assert (shown[outline > 0.008] > 0.5).all()  # no holes where hair is new
+    assert (shown[outline < -0.012] < 0.5).all()
+    was = hair_template.outline_distance(head.hair.thickness).ravel()
+    grown, gone = (outline > 0.008) & (was < -0.012), (was > 0.008) & (outline < -0.012)
+    assert (grown if style == "long" else gone).sum() > 100
 
 
 def test_bald_leaves_no_hair_and_plain_skin_on_the_scalp(editor, head, template):
