@@ -172,6 +172,10 @@ def gender_word(female: float) -> str:
     return "woman" if female > 0.6 else "man" if female < 0.4 else "person"
 
 
+DARK, COLOURLESS = 28.0, 4.5
+"""Lightness and chroma (CIELAB) below which hair is black."""
+
+
 def colour_name(colour: np.ndarray, *, dyes: bool = False) -> str:
     """Hair colour that is nearest to a linear RGB ``[3]`` (CIELAB distance).
 
@@ -181,6 +185,8 @@ def colour_name(colour: np.ndarray, *, dyes: bool = False) -> str:
     table = np.array([[HAIR_COLOURS[name] for name in names]], np.float32) / 255
     srgb = np.clip(np.asarray(colour, np.float32), 0, 1) ** (1 / 2.2)
     lab = cv2.cvtColor(np.concatenate([table, srgb.reshape(1, 1, 3)], 1), cv2.COLOR_RGB2LAB)[0]
+    if lab[-1, 0] < DARK and np.linalg.norm(lab[-1, 1:]) < COLOURLESS:
+        return "black"  # with a shine; the nearest may be dark brown
     return names[int(np.linalg.norm(lab[:-1] - lab[-1], axis=1).argmin())]
 
 

@@ -143,6 +143,11 @@ def test_dyes_are_colours_but_never_measured():
     assert {colour_name(np.full(3, x)) for x in (-0.2, 0.0)} == {"black"}
 
 
+def test_black_hair_that_shines_is_black():
+    shining, brown = ((np.array(c) / 255) ** 2.2 for c in ((57, 55, 54), (68, 59, 54)))
+    assert colour_name(shining) == "black" and colour_name(brown) == "dark brown"
+
+
 def test_style_of_each_template_hair():
     """``short04`` is 3 mm high: a buzzcut by its measure."""
     template, hair = templates()
