@@ -173,7 +173,7 @@ class HeadPipeline:
         if self.config.optimises:
             path = output_dir / "head_preview.glb"
             first = self._write(identity, head, path, seed, clock)
-            image = self._preview(head)
+            image = self._preview(first)
             yield Progress("fit", 1, 1, "First head", clock.left("geometry"), image, first)
         config = self.config
         total = config.shape_steps + config.geometry_steps
@@ -197,7 +197,7 @@ class HeadPipeline:
         self._state(identity, head).save(output_dir / STATE_NAME)
         clock.done("asset")
         logger.info("head finished: %s", clock.seconds)
-        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
+        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(asset), asset, final=True)
 
     def edit(
         self,
@@ -236,7 +236,7 @@ class HeadPipeline:
         started = self.editor.start(HeadState.load(Path(state)), wishes, text, target, strength)
         edited, head = started.state, self._rebuilt(started.state)
         first = self._write_edited(edited, head, output_dir / "head_preview.glb", seed)
-        yield Progress("fit", 1, 1, "First change", left(), self._preview(head), first)
+        yield Progress("fit", 1, 1, "First change", left(), self._preview(first), first)
         embedding = edited.embedding_tensor
         guidance = self.distillation.edit_guidance(embedding, started.prompt, started.against)
         if started.new_hair and head.geometry.part("hair") is not None:
@@ -256,7 +256,7 @@ class HeadPipeline:
             edited = replace(edited, appearance=head.appearance)
         asset = self._write_edited(edited, head, output_dir / "head.glb", seed)
         edited.save(output_dir / STATE_NAME)
-        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(head), asset, final=True)
+        yield Progress("asset", 1, 1, "Done", 0.0, self._preview(asset), asset, final=True)
 
     def blend(
         self, state: Path, weights: dict[str, float], *, path: Path | None = None
@@ -424,7 +424,7 @@ class HeadPipeline:
         asset = self._write(identity, head, output_dir / "head_shape.glb", seed, clock)
         left = clock.left("appearance")
         steps = self.config.geometry_steps
-        yield Progress("geometry", steps, steps, "Shape", left, self._preview(head), asset)
+        yield Progress("geometry", steps, steps, "Shape", left, self._preview(asset), asset)
         return head
 
     def _paint(
@@ -467,7 +467,8 @@ class HeadPipeline:
                 head = replace(head, appearance=HeadAppearance(materials))
                 if step < steps:
                     message = "Matching the identity"
-                    yield Progress("appearance", step, steps, message, left(), self._preview(head))
+                    image = self._preview(self._asset(head, {}))
+                    yield Progress("appearance", step, steps, message, left(), image)
         return head
 
     def _embedding(self, identity: Identity) -> torch.Tensor:
@@ -480,11 +481,10 @@ class HeadPipeline:
         with torch.no_grad():
             return self.arcface.embed(self.arcface.align(image, keypoints))[0]
 
-    def _preview(self, head: "_Head") -> np.ndarray:
+    def _preview(self, asset: HeadAsset) -> np.ndarray:
         """Shaded front view, uint8 ``[384, 384, 3]``."""
-        shown = self._asset(head, {})
-        camera = portrait_camera(head.geometry, yaw=15.0)
-        rendered = self.renderer.render(shown.geometry, shown.appearance, camera, size=(384, 384))
+        camera = portrait_camera(asset.geometry, yaw=15.0)
+        rendered = self.renderer.render(asset.geometry, asset.appearance, camera, size=(384, 384))
         return (np.clip(rendered.shaded, 0, 1) * 255 + 0.5).astype(np.uint8)
 
     def _write(

@@ -148,6 +148,11 @@ class HairFit:
     thickness: np.ndarray
     colour: np.ndarray
 
+    @property
+    def volume(self) -> float:
+        """A typical large thickness, metres; not of a bald head."""
+        return float(np.quantile(self.thickness[self.thickness > 0], 0.75))
+
 
 @dataclass(frozen=True)
 class HeadPart:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..structures import HairFit, HeadFit, Identity, Material
-from ..template.hair import HairTemplate, shell_height
+from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
 from ..template.hair_view import HIDDEN, HairView, curliness
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
@@ -80,11 +80,9 @@ class _Sheet:
     def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
         self.size = size
         height = shell_height(template, hair.thickness)
-        vertices = template.proxy_vertices(fit.neutral)
-        vertices = vertices + template.directions(fit.neutral) * height[:, None]
-        self.volume = float(np.quantile(hair.thickness[hair.thickness > 0], 0.75))
-        self.vertices = vertices.astype(np.float32)
-        self.faces = template.faces[(height[template.faces] > 0).any(1)]
+        self.volume = hair.volume
+        self.vertices = shell_vertices(template, height, fit.neutral).astype(np.float32)
+        self.faces = shell_faces(template, height)
         grid = template.image(self.vertices)
         self.position = self.upsample(grid)
         across = np.gradient(grid, axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..render.normals import vertex_normals
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, HeadPart, Material
-from ..template.hair import HairTemplate, shell_height, used_vertices
+from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
 from .hair_texture import ROUGHNESS
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
@@ -66,15 +66,17 @@ def with_loose_strands(
     base = geometry.part("hair")
     if hair is None or base is None or "hair" not in appearance.materials:
         return geometry, appearance
-    thick = np.quantile(hair.thickness[hair.thickness > 0], 0.75)
-    if thick < LEAST:
+    if hair.volume < LEAST:
         return geometry, appearance
     rising = _rising(template, hair)
-    part = _shells(base, rising[used_vertices(template, hair.thickness)])
+    height = shell_height(template, hair.thickness)
+    part = _shells(base, rising[np.unique(shell_faces(template, height))])
     if not len(part.faces):
         return geometry, appearance
     material = appearance.materials["hair"]
-    covered, strands = _materials(template, hair, fit, material, rising)
+    grid = template.image(shell_vertices(template, height, fit.neutral))
+    risen = template.image(rising)
+    covered, strands = _materials(grid, risen, strand_length(hair.volume), material)
     materials = {**appearance.materials, "hair": covered, PART: strands}
     return HeadGeometry((*geometry.parts, part)), HeadAppearance(materials)
 
@@ -109,33 +111,34 @@ def _shells(base: HeadPart, rising: np.ndarray) -> HeadPart:
 
 
 def _materials(
-    template: HairTemplate, hair: HairFit, fit: HeadFit, material: Material, rising: np.ndarray
+    grid: np.ndarray, rising: np.ndarray, length: float, material: Material
 ) -> tuple[Material, Material]:
-    """The hair, darker between the strands, and the strands."""
+    """The hair, darker between the strands, and the strands.
+
+    Args:
+        grid: vertices of the hair's shell ``[R, C + 1, 3]``, metres.
+        rising: how high strands rise, grid ``[R, C + 1]`` in [0, 1].
+        length: of the strands, in widths.
+        material: of the hair.
+    """
     rows, columns = SHELL_SIZE
-    shell = template.proxy_vertices(fit.neutral)
-    height = shell_height(template, hair.thickness)
-    shell = shell + template.directions(fit.neutral) * height[:, None]
-    texel = texel_widths(template.image(shell), rows, columns)
+    texel = texel_widths(grid, rows, columns)
     generator = np.random.default_rng(3)
-    length = strand_length(float(np.quantile(hair.thickness[hair.thickness > 0], 0.75)))
     roughness = np.mean(material.roughness)
     waves = float(np.clip((roughness - ROUGHNESS) / 0.2, 0.2, 1))
     colour = cv2.resize(material.albedo, (columns, rows), interpolation=cv2.INTER_AREA)
     colour = cv2.blur(colour, COLOUR_BLUR)
-    risen = cv2.resize(template.image(rising), (columns, rows))
-    alpha, shade = [], 0.0
-    for number, (_, threshold) in enumerate(SHELLS):
+    risen = cv2.resize(rising, (columns, rows))
+    shells = []
+    for _, threshold in SHELLS:
         fine = strand_noise(texel, generator, STRAND, length, columns)
         broad = strand_noise(texel, generator, 4 * STRAND, 0.8 * length, columns)
         noise = wandering(fine + 0.5 * broad, generator, waves)
-        strands = np.clip(0.5 + 0.8 * (noise - threshold), 0, 1) * (risen > 0)
-        alpha.append((np.round(strands * ALPHA_STEPS) / ALPHA_STEPS).astype(np.float32))
-        if number == 0:
-            shade = strands
+        shells.append(np.clip(0.5 + 0.8 * (noise - threshold), 0, 1) * (risen > 0))
     size = material.albedo.shape[1::-1]
-    gaps = cv2.resize((1 - shade) * risen, size)[..., None]
+    gaps = cv2.resize((1 - shells[0]) * risen, size)[..., None]
     below = material.albedo * (1 + (DARKER - 1) * gaps)
     lit = np.clip(colour * LIGHTER, 0, 1)
-    strands = Material(np.concatenate([lit] * len(SHELLS)), np.concatenate(alpha), roughness)
+    alpha = np.round(np.concatenate(shells) * ALPHA_STEPS) / ALPHA_STEPS
+    strands = Material(np.concatenate([lit] * len(SHELLS)), alpha.astype(np.float32), roughness)
     return replace(material, albedo=below.astype(np.float32)), strands

@@ -29,7 +29,7 @@ from pygltflib import (
 from pygltflib import Material as GltfMaterial
 
 from .. import __version__
-from ..appearance.loose_strands import PART
+from ..appearance.loose_strands import PART as STRANDS
 from ..errors import GeometryError
 from ..expressions import EXPRESSIONS
 from ..structures import HeadAsset, HeadPart, Material
@@ -136,7 +136,7 @@ def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material)
         pbrMetallicRoughness=surface,
         alphaMode=MASK if cut_out else OPAQUE,
         alphaCutoff=ALPHA_CUTOFF if cut_out else None,
-        doubleSided=cut_out and name != PART,
+        doubleSided=cut_out and name != STRANDS,
     )
 
 

@@ -196,9 +196,9 @@ def hair_part(
     if not (thickness > 0).any():
         return None
     height = shell_height(template, thickness)
-    vertices = template.proxy_vertices(neutral) + template.directions(neutral) * height[:, None]
-    kept = (height[template.faces] > 0).any(1)
-    used = np.unique(template.faces[kept])  # as used_vertices
+    vertices = shell_vertices(template, height, neutral)
+    faces = shell_faces(template, height)
+    used = np.unique(faces)
     row = np.zeros(len(vertices), np.int32)
     row[used] = np.arange(len(used), dtype=np.int32)
     _, weld = np.unique(template.weld[used], return_inverse=True)
@@ -209,17 +209,21 @@ def hair_part(
     return HeadPart(
         "hair",
         np.ascontiguousarray(vertices[used], np.float32),
-        row[template.faces[kept]].astype(np.int32),
+        row[faces].astype(np.int32),
         texture_uv(template)[used],
         weld.astype(np.int32),
         moved.astype(np.float32),
     )
 
 
-def used_vertices(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:
-    """Points of the template that ``hair_part`` keeps, in its order."""
-    height = shell_height(template, thickness.astype(np.float32))
-    return np.unique(template.faces[(height[template.faces] > 0).any(1)])
+def shell_vertices(template: HairTemplate, height: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+    """The proxy on a head ``neutral [N, 3]``, raised by ``height [P]``: ``[P, 3]``, metres."""
+    return template.proxy_vertices(neutral) + template.directions(neutral) * height[:, None]
+
+
+def shell_faces(template: HairTemplate, height: np.ndarray) -> np.ndarray:
+    """Faces ``[F', 3]`` of the template with hair; ``hair_part`` keeps their points, in order."""
+    return template.faces[(height[template.faces] > 0).any(1)]
 
 
 def shell_height(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:

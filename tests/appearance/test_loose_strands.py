@@ -9,7 +9,7 @@ from id2head_core.appearance.strand_noise import strand_noise, texel_widths
 from id2head_core.camera import orbit_camera
 from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.structures import HairFit, HeadAppearance, HeadFit, Material
-from id2head_core.template.hair import BALD, HairTemplate, texture_uv, used_vertices
+from id2head_core.template.hair import BALD, HairTemplate, shell_faces, shell_height, texture_uv
 from id2head_core.template.head_template import HeadTemplate
 
 COLOUR = np.float32([0.1, 0.2, 0.05])
@@ -49,7 +49,8 @@ def test_shells_lie_above_the_hair_and_end_inside_its_outline():
     bare, geometry, _ = dressed(hair)
     assert [part.name for part in geometry.parts] == [*(p.name for p in bare.parts), PART]
     base, strands = bare.part("hair"), geometry.part(PART)
-    rows = used_vertices(templates()[1], hair.thickness)
+    height = shell_height(templates()[1], hair.thickness)
+    rows = np.unique(shell_faces(templates()[1], height))
     by_uv = {tuple(uv): i for i, uv in enumerate(texture_uv(templates()[1])[rows].tolist())}
     count = len(strands.vertices) // len(SHELLS)
     outline = templates()[1].outline_distance(hair.thickness).ravel()[rows]
