@@ -22,8 +22,15 @@ FRAY = 0.007
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
 
-GAP = 0.7
+GAP = 0.45
 """What is darker than the hair around it by this factor of e lies in the shadow of a gap."""
+
+GLARE = 0.2
+"""What is lighter than the hair around it by this factor of e is a highlight."""
+
+TINT = 0.45
+"""Share of the photo's changes of tint that is the hair's: shadows are deeper in colour, highlights
+paler."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
@@ -188,11 +195,14 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
     slow_light = cv2.resize((DELIGHT * light + tint).astype(np.float32), up)
     seen = log - slow_light
-    above = np.maximum((seen - target) @ LUMA - 0.3, 0)[..., None]
-    seen = seen - 0.55 * above  # highlights belong to the light
+    above = np.maximum((seen - target) @ LUMA - GLARE, 0)[..., None]
+    seen = seen - 0.7 * above  # highlights belong to the light
     least = target + slow_target - GAP  # and so do the shadows between locks, colour included
     below = np.maximum((least - seen) @ LUMA, 0)[..., None]
     seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
+    tinted = seen - target
+    bright = (tinted @ LUMA)[..., None]
+    seen = target + bright + TINT * (tinted - bright)
     detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     valleys = sheet.relief[..., None]

@@ -113,6 +113,7 @@ class HeadRenderer:
             scene.atlas,
             scene.turn_back_faces,
             supersample,
+            None if scene.strands is None else scene.strands @ rotation.T,
         )
         backdrop = _backdrop(background, height, width)
         shaded = _lit(surface, camera, light, scene, backdrop)
@@ -206,6 +207,7 @@ def _lit(
         max(0.0, float(strength)),
         scene.gloss,
         scene.shelter,
+        camera.world_to_camera[:3, 1],
         _view_rays(camera, height, width),
         backdrop,
     )

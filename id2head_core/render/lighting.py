@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from .compiled import in_bands, kernel, packed
+from .hair_light import SKY, glance
 from .shading import SHOULDER, SRGB_TABLE
 from .surface_buffer import SurfaceBuffer
 
@@ -51,10 +52,13 @@ def light_surface(
     strength: float,
     gloss: np.ndarray,
     shelter: np.ndarray,
+    upwards: np.ndarray,
     view_rays: np.ndarray,
     backdrop: np.ndarray,
 ) -> np.ndarray:
-    """Diffuse light times albedo, plus a GGX highlight, toned, over the backdrop.
+    """Diffuse light times albedo, plus highlights, toned, over the backdrop.
+
+    Skin and the like have one GGX highlight; light glances off hair along its strands.
 
     Args:
         surface: of the view, normals in the camera frame.
@@ -64,6 +68,7 @@ def light_surface(
         strength: shading by that light alone.
         gloss: strength of the highlight by part, ``[P]``.
         shelter: share of the light that reaches each part, ``[P]``.
+        upwards: of the world, camera frame, ``[3]``: where the uniform light glances off hair from.
         view_rays: camera ray ``(x0, dx, y0, dy)``: the pixel at (row, column) looks along
             ``(x0 + dx column, y0 + dy row, -1)``.
         backdrop: sRGB ``[H, W, 3]``.
@@ -84,6 +89,8 @@ def light_surface(
         np.float32(strength),
         packed(gloss, np.float32),
         packed(shelter, np.float32),
+        packed(surface.strands, np.float32),
+        packed(upwards, np.float32),
         packed(view_rays, np.float32),
         SRGB_TABLE,
     )
@@ -133,12 +140,14 @@ def _occlude(depth, normals, offsets, rings, scale, begin, end, openness):
 @kernel
 def _light(
     albedo, roughness, normals, coverage, part_index, openness, irradiance, towards, strength,
-    gloss, shelter, rays, table, begin, end, image,
+    gloss, shelter, strands, upwards, rays, table, begin, end, image,
 ):  # fmt: skip
     """Fill rows ``[begin, end)`` of ``image``, which holds the backdrop."""
     top = table.shape[0] - 1
     colour = np.empty(3, np.float32)
     basis = np.empty(9, np.float32)
+    sky = SKY * np.float32(0.28209479) * irradiance[0].mean()
+    has_strands = strands.shape[0] > 0
     for row in range(begin, end):
         for column in range(image.shape[1]):
             cover = coverage[row, column]
@@ -174,6 +183,16 @@ def _light(
             shine *= 0.028 + 0.972 * (1 - v_h) ** 5
             air = openness[row, column] * shelter[part]
             shine *= gloss[part] * strength * air
+            tinted = np.float32(0)
+            if has_strands and strands[row, column].any():
+                strand, slope = strands[row, column, :3], strands[row, column, 3]
+                white, own = glance(strand, slope, x, y, z, lx, ly, lz, vx, vy, vz)
+                ux, uy, uz = upwards[0] + 0.5 * vx, upwards[1] + 0.5 * vy, upwards[2] + 0.5 * vz
+                scale = 1 / np.sqrt(ux * ux + uy * uy + uz * uz + 1e-8)
+                ux, uy, uz = ux * scale, uy * scale, uz * scale
+                above, own_above = glance(strand, slope, x, y, z, ux, uy, uz, vx, vy, vz)
+                shine += (strength * white + sky * above) * air
+                tinted = (strength * own + sky * own_above) * air
             peak = np.float32(0)
             for c in range(3):
                 diffuse = np.float32(0)
@@ -181,15 +200,15 @@ def _light(
                     diffuse += basis[i] * irradiance[i, c]
                 diffuse = max(diffuse, 0.02)
                 diffuse *= air ** OCCLUSION_TINT[c]
-                colour[c] = albedo[row, column, c] * diffuse + shine
+                colour[c] = albedo[row, column, c] * (diffuse + tinted) + shine
                 peak = max(peak, colour[c])
-            scale, white = np.float32(1), np.float32(0)
+            scale, glare = np.float32(1), np.float32(0)
             if peak > SHOULDER:  # the curve of shading.tone_mapped
                 room = 1 - SHOULDER
                 toned = 1 - room * room / (peak - SHOULDER + room)
                 fade = 1 - 1 / (0.15 * (peak - toned) + 1)
-                scale, white = toned / peak * (1 - fade), toned * fade
+                scale, glare = toned / peak * (1 - fade), toned * fade
             for c in range(3):
-                value = min(max(colour[c] * scale + white, 0.0), 1.0)
+                value = min(max(colour[c] * scale + glare, 0.0), 1.0)
                 value = table[int(value * top + 0.5)]
                 image[row, column, c] += (value - image[row, column, c]) * cover

@@ -6,11 +6,15 @@ import numpy as np
 
 from ..errors import GeometryError
 from ..structures import HeadAppearance, HeadGeometry, HeadPart, Material
+from .hair_light import strand_directions
 from .rasterizer import AlphaTest
 from .surface_buffer import TextureAtlas
 
-GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8, "hair": 0.5, "strands": 0.5}
+GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8}
 """Strength of the highlight by part; 0 for others. Eyes get more: their light is a small window."""
+
+HAIR = ("hair", "strands")
+"""Parts that light glances off along their strands."""
 
 SHELTER = {"tongue": 0.55}
 """Share of the light that gets into the mouth, by part; 1 for others."""
@@ -32,6 +36,7 @@ class Scene:
     gloss: np.ndarray  # [P]
     shelter: np.ndarray  # [P]
     glossy: np.ndarray  # [P], eyes
+    strands: np.ndarray | None  # [V, 3], unit or 0
 
 
 def build_scene(geometry: HeadGeometry, appearance: HeadAppearance) -> Scene:
@@ -50,11 +55,23 @@ def build_scene(geometry: HeadGeometry, appearance: HeadAppearance) -> Scene:
         face_part.astype(np.int32),
         _atlas(parts, materials),
         _alpha_test(uv, face_part, materials),
-        np.array([p.name not in ("hair", "strands") for p in parts]),
+        np.array([p.name not in HAIR for p in parts]),
         np.array([GLOSS.get(p.name, 0.0) for p in parts], np.float32),
         np.array([SHELTER.get(p.name, 1.0) for p in parts], np.float32),
         np.array([p.name == "eyes" for p in parts]),
+        _strands(parts),
     )
+
+
+def _strands(parts: list[HeadPart]) -> np.ndarray | None:
+    """Unit vectors along the neutral's hair, 0 on other parts, ``[V, 3]``; None without hair."""
+    if not any(p.name in HAIR for p in parts):
+        return None
+    directions = [
+        strand_directions(p.vertices, p.faces, p.uv) if p.name in HAIR else 0 * p.vertices
+        for p in parts
+    ]
+    return np.concatenate(directions)
 
 
 def _atlas(parts: list[HeadPart], materials: list[Material]) -> TextureAtlas:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .compiled import in_bands, kernel, packed
+from .hair_light import tilt
 from .visibility import screen_positions
 
 TEXEL = 4
@@ -39,6 +40,8 @@ class SurfaceBuffer:
         depth: metres along the view axis, float32 ``[H, W]``; 0 in the background.
         coverage: float32 ``[H, W]`` in [0, 1].
         part_index: int16 ``[H, W]``, part of the first covered sub-sample; -1 in the background.
+        strands: float32 ``[H, W, 4]``, direction of the hair's strands in the frame of the normals,
+            and the mean of ``hair_light.tilt``; 0 where there are none; ``[0, 0, 4]`` if not asked.
     """
 
     albedo: np.ndarray
@@ -47,6 +50,7 @@ class SurfaceBuffer:
     depth: np.ndarray
     coverage: np.ndarray
     part_index: np.ndarray
+    strands: np.ndarray
 
 
 def resolve_surface(
@@ -59,6 +63,7 @@ def resolve_surface(
     atlas: TextureAtlas,
     turn_back_faces: np.ndarray,
     supersample: int,
+    strands: np.ndarray | None = None,
 ) -> SurfaceBuffer:
     """Average what ``supersample x supersample`` blocks of ``face_index`` show.
 
@@ -72,6 +77,7 @@ def resolve_surface(
         atlas: textures by part.
         turn_back_faces: bool ``[P]``: negate the normal where a part is seen from its back.
         supersample: s.
+        strands: float32 ``[V, 3]``, unit vectors along hair, 0 on other parts; None = not asked.
     """
     height, width = (n // supersample for n in face_index.shape)
     screen = screen_positions(packed(clip_positions, np.float32), *face_index.shape)
@@ -82,6 +88,7 @@ def resolve_surface(
         np.zeros((height, width), np.float32),
         np.zeros((height, width), np.float32),
         np.full((height, width), -1, np.int16),
+        np.zeros((0, 0, 4) if strands is None else (height, width, 4), np.float32),
     )
     arrays = (
         packed(face_index, np.int32),
@@ -93,6 +100,7 @@ def resolve_surface(
         packed(atlas.texels, np.float32),
         packed(atlas.layout, np.int64),
         packed(turn_back_faces, np.bool_),
+        packed(np.zeros((0, 3)) if strands is None else strands, np.float32),
     )
 
     def band(begin: int, end: int) -> None:
@@ -107,6 +115,7 @@ def resolve_surface(
             buffer.depth,
             buffer.coverage,
             buffer.part_index,
+            buffer.strands,
         )
 
     in_bands(band, height)
@@ -116,11 +125,13 @@ def resolve_surface(
 @kernel
 def _resolve(
     face_index, screen, faces, normals, uv, face_part, texels, layout, turn_back_faces,
-    supersample, begin, end, albedo, roughness, normal_out, depth, coverage, part_index,
+    strands, supersample, begin, end, albedo, roughness, normal_out, depth, coverage, part_index,
+    strand_out,
 ):  # fmt: skip
     """Fill rows ``[begin, end)`` of the outputs."""
     width = albedo.shape[1]
     per_sample = np.float32(1.0 / (supersample * supersample))
+    has_strands = strands.shape[0] > 0
     for row in range(begin, end):
         for column in range(width):
             count = 0
@@ -157,6 +168,15 @@ def _resolve(
                     nz += sign * mz
                     u = ka * uv[a, 0] + kb * uv[b, 0] + kc * uv[c, 0]
                     v = ka * uv[a, 1] + kb * uv[b, 1] + kc * uv[c, 1]
+                    if has_strands:
+                        sx = ka * strands[a, 0] + kb * strands[b, 0] + kc * strands[c, 0]
+                        sy = ka * strands[a, 1] + kb * strands[b, 1] + kc * strands[c, 1]
+                        sz = ka * strands[a, 2] + kb * strands[b, 2] + kc * strands[c, 2]
+                        if sx != 0 or sy != 0 or sz != 0:
+                            strand_out[row, column, 0] += sx
+                            strand_out[row, column, 1] += sy
+                            strand_out[row, column, 2] += sz
+                            strand_out[row, column, 3] += tilt(u, v)
                     first, th, tw = layout[part, 0], layout[part, 1], layout[part, 2]
                     tx = (u - np.floor(u)) * tw - np.float32(0.5)
                     ty = (v - np.floor(v)) * th - np.float32(0.5)
@@ -188,6 +208,9 @@ def _resolve(
             if count == 0:
                 continue
             share = np.float32(1.0) / np.float32(count)
+            if has_strands:
+                for k in range(4):
+                    strand_out[row, column, k] *= share
             albedo[row, column, 0] = red * share
             albedo[row, column, 1] = green * share
             albedo[row, column, 2] = blue * share

@@ -1,6 +1,8 @@
 // Turns the plain PBR materials of a head's .glb into what each part should look like on screen.
 import { DoubleSide, MeshPhysicalMaterial } from "three";
 
+import { lightAsHair } from "./hair_light.js";
+
 /** Part of the head ("skin", "eyes", ...) that a mesh belongs to, from its own or material's name. */
 export function partOf(mesh) {
   const names = `${mesh.name} ${mesh.parent?.name ?? ""} ${mesh.material.name}`.toLowerCase();
@@ -36,8 +38,8 @@ export function dressMesh(mesh, environment, anisotropy, multisampled) {
     Object.assign(material, { envMap: environment, roughness: 0.3 });
   }
   if (part === "hair" || part === "strands") {
-    // A shell mirrors a light behind it like a helmet; strands would scatter it.
-    Object.assign(material, { roughness: Math.max(0.8, material.roughness), roughnessMap: null });
+    Object.assign(material, { roughnessMap: null });
+    lightAsHair(mesh);
   }
   if (material.alphaTest > 0) {
     material.alphaToCoverage = multisampled; // soft edges of strands without sorting

@@ -1,0 +1,89 @@
+"""Light that glances off hair along its strands.
+
+Two highlights, shifted along the strands, the second in the hair's own colour (Kajiya and Kay 1989,
+with the lobes of Marschner et al. 2003 as Scheuermann 2004 draws them). ``viewer_src/hair_light.js``
+has the same for the page.
+"""
+
+import numpy as np
+
+from .compiled import kernel
+
+SKY = 0.4
+"""Brightness of the light that glances off from above, relative to the uniform light."""
+
+
+def strand_directions(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """Unit direction in which the texture's v grows, along the strands, ``[V, 3]``.
+
+    Args:
+        vertices: ``[V, 3]``.
+        faces: ``[F, 3]``.
+        uv: ``[V, 2]``.
+    """
+    origin, first, second = (vertices[faces[:, k]] for k in range(3))
+    edges = uv[faces[:, 1:]] - uv[faces[:, :1]]  # [F, 2, 2]
+    u, area = edges[..., 0], np.linalg.det(edges)
+    along = (second - origin) * u[:, :1] - (first - origin) * u[:, 1:]
+    length = np.linalg.norm(along, axis=1) + 1e-12
+    along *= (np.sign(area) / length)[:, None]
+    strands = np.zeros_like(vertices, dtype=np.float32)
+    for k in range(3):
+        np.add.at(strands, faces[:, k], along.astype(np.float32))
+    return strands / (np.linalg.norm(strands, axis=1, keepdims=True) + 1e-12)
+
+
+@kernel
+def tilt(u, v):
+    """Of a strand against its neighbours, in [-1, 1]; constant along about a tenth of it."""
+    return np.float32(1.1 * _noise(400 * u, 9 * v) + 0.9 * _noise(90 * u, 5 * v) - 1)
+
+
+@kernel
+def glance(strand, slope, nx, ny, nz, lx, ly, lz, vx, vy, vz):
+    """White and coloured highlight of a light of unit shading.
+
+    Args:
+        strand: along the strand, ``[3]``, any length but 0.
+        slope: of ``tilt``.
+        nx, ny, nz: unit normal.
+        lx, ly, lz: unit vector to the light.
+        vx, vy, vz: unit vector to the camera.
+    """
+    rise = strand[0] * nx + strand[1] * ny + strand[2] * nz
+    sx, sy, sz = strand[0] - rise * nx, strand[1] - rise * ny, strand[2] - rise * nz
+    scale = 1 / np.sqrt(sx * sx + sy * sy + sz * sz + 1e-12)
+    hx, hy, hz = vx + lx, vy + ly, vz + lz
+    scale /= np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
+    s_h = (sx * hx + sy * hy + sz * hz) * scale
+    n_h = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
+    share = min(max((nx * lx + ny * ly + nz * lz + 0.1) / 0.7, 0.0), 1.0)
+    share *= share * (3 - 2 * share)
+    first = _lobe(s_h, n_h, 0.06 + 0.3 * slope, 40.0) * (0.05 + 0.05 * slope)
+    second = _lobe(s_h, n_h, -0.12 + 0.3 * slope, 10.0) * 0.5
+    return np.float32(share * first), np.float32(share * second)
+
+
+@kernel
+def _lobe(s_h, n_h, shift, width):
+    """Highlight of a strand tilted by ``shift`` out of the surface."""
+    along = (s_h + shift * n_h) / np.sqrt(1 + shift * shift)
+    return max(0.0, 1 - along * along) ** width
+
+
+@kernel
+def _noise(x, y):
+    """Value noise in [0, 1] with one value per unit square."""
+    x0, y0 = np.floor(x), np.floor(y)
+    fx, fy = x - x0, y - y0
+    fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
+    top = _scattered(x0, y0) * (1 - fx) + _scattered(x0 + 1, y0) * fx
+    bottom = _scattered(x0, y0 + 1) * (1 - fx) + _scattered(x0 + 1, y0 + 1) * fx
+    return top * (1 - fy) + bottom * fy
+
+
+@kernel
+def _scattered(x, y):
+    """A number in [0, 1) for each point of the integer grid."""
+    value = np.sin(x * 12.9898 + y * 78.233) * 43758.5453
+    return value - np.floor(value)
