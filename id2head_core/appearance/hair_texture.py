@@ -11,6 +11,7 @@ import numpy as np
 from ..structures import HairFit, HeadFit, Identity, Material
 from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
 from ..template.hair_view import HIDDEN, HairView, curliness
+from .face_regions import smoothstep
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
 ROUGHNESS = 0.55
@@ -29,8 +30,11 @@ GLARE = 0.2
 """What is lighter than the hair around it by this factor of e is a highlight."""
 
 TINT = 0.45
-"""Share of the photo's changes of tint that is the hair's: shadows are deeper in colour, highlights
+"""Share of small changes of tint that is the hair's: shadows are deeper in colour, highlights
 paler."""
+
+DYED = (0.6, 1.2)
+"""Changes of tint, in powers of e, between which they begin to be the hair's own, as a whole."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
@@ -202,7 +206,9 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
     tinted = seen - target
     bright = (tinted @ LUMA)[..., None]
-    seen = target + bright + TINT * (tinted - bright)
+    tint = tinted - bright
+    own = smoothstep(*DYED, np.linalg.norm(tint, axis=-1, keepdims=True))
+    seen = target + bright + (TINT + (1 - TINT) * own) * tint
     detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     valleys = sheet.relief[..., None]

@@ -1,8 +1,8 @@
 """Light that glances off hair along its strands.
 
-Two highlights, shifted along the strands, the second in the hair's own colour (Kajiya and Kay 1989,
-with the lobes of Marschner et al. 2003 as Scheuermann 2004 draws them). ``viewer_src/hair_light.js``
-has the same for the page.
+Two highlights, shifted along the strands, the second in the hair's own colour (Kajiya and Kay
+1989, with the lobes of Marschner et al. 2003 as Scheuermann 2004 draws them).
+``viewer_src/hair_light.js`` has the same for the page.
 """
 
 import numpy as np
@@ -40,28 +40,33 @@ def tilt(u, v):
 
 
 @kernel
-def glance(strand, slope, nx, ny, nz, lx, ly, lz, vx, vy, vz):
-    """White and coloured highlight of a light of unit shading.
+def glance(strand, slope, normal, light, view):
+    """White and coloured highlight of a light of unit shading, float32 each.
 
     Args:
         strand: along the strand, ``[3]``, any length but 0.
         slope: of ``tilt``.
-        nx, ny, nz: unit normal.
-        lx, ly, lz: unit vector to the light.
-        vx, vy, vz: unit vector to the camera.
+        normal: unit ``[3]``.
+        light: unit vector to the light, ``[3]``.
+        view: unit vector to the camera, ``[3]``.
     """
-    rise = strand[0] * nx + strand[1] * ny + strand[2] * nz
-    sx, sy, sz = strand[0] - rise * nx, strand[1] - rise * ny, strand[2] - rise * nz
-    scale = 1 / np.sqrt(sx * sx + sy * sy + sz * sz + 1e-12)
-    hx, hy, hz = vx + lx, vy + ly, vz + lz
-    scale /= np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
-    s_h = (sx * hx + sy * hy + sz * hz) * scale
-    n_h = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-8)
-    share = min(max((nx * lx + ny * ly + nz * lz + 0.1) / 0.7, 0.0), 1.0)
-    share *= share * (3 - 2 * share)
+    rise = n_l = s_h = n_h = s_s = h_h = 0.0
+    for k in range(3):
+        rise += strand[k] * normal[k]
+    for k in range(3):
+        along, half = strand[k] - rise * normal[k], light[k] + view[k]
+        s_s += along * along
+        h_h += half * half
+        s_h += along * half
+        n_h += normal[k] * half
+        n_l += normal[k] * light[k]
+    s_h /= np.sqrt(s_s * h_h + 1e-12)
+    n_h /= np.sqrt(h_h + 1e-12)
+    facing = min(max((n_l + 0.1) / 0.7, 0.0), 1.0)
+    facing *= facing * (3 - 2 * facing)
     first = _lobe(s_h, n_h, 0.06 + 0.3 * slope, 40.0) * (0.05 + 0.05 * slope)
     second = _lobe(s_h, n_h, -0.12 + 0.3 * slope, 10.0) * 0.5
-    return np.float32(share * first), np.float32(share * second)
+    return np.float32(facing * first), np.float32(facing * second)
 
 
 @kernel

@@ -146,6 +146,7 @@ def _light(
     top = table.shape[0] - 1
     colour = np.empty(3, np.float32)
     basis = np.empty(9, np.float32)
+    view, above = np.empty(3, np.float32), np.empty(3, np.float32)
     sky = SKY * np.float32(0.28209479) * irradiance[0].mean()
     has_strands = strands.shape[0] > 0
     for row in range(begin, end):
@@ -186,12 +187,14 @@ def _light(
             tinted = np.float32(0)
             if has_strands and strands[row, column].any():
                 strand, slope = strands[row, column, :3], strands[row, column, 3]
-                white, own = glance(strand, slope, x, y, z, lx, ly, lz, vx, vy, vz)
-                ux, uy, uz = upwards[0] + 0.5 * vx, upwards[1] + 0.5 * vy, upwards[2] + 0.5 * vz
-                scale = 1 / np.sqrt(ux * ux + uy * uy + uz * uz + 1e-8)
-                ux, uy, uz = ux * scale, uy * scale, uz * scale
-                above, own_above = glance(strand, slope, x, y, z, ux, uy, uz, vx, vy, vz)
-                shine += (strength * white + sky * above) * air
+                normal = normals[row, column]
+                view[0], view[1], view[2] = vx, vy, vz
+                for k in range(3):
+                    above[k] = upwards[k] + 0.5 * view[k]
+                above /= np.sqrt(above[0] ** 2 + above[1] ** 2 + above[2] ** 2 + 1e-8)
+                white, own = glance(strand, slope, normal, towards[part], view)
+                white_above, own_above = glance(strand, slope, normal, above, view)
+                shine += (strength * white + sky * white_above) * air
                 tinted = (strength * own + sky * own_above) * air
             peak = np.float32(0)
             for c in range(3):

@@ -41,6 +41,9 @@ CROPPED = 0.010
 BALD_SHARE = 0.05
 """Share of the skull's visible rays with hair, below which a head counts as bald."""
 
+CROWN = 0.5
+"""Trust that the crown is bald where the head is bald above the forehead."""
+
 LIT = (0.35, 0.85)
 """Quantiles of brightness between which hair counts as lit; above are highlights."""
 
@@ -233,15 +236,21 @@ def _presence(view, evidence, measured) -> np.ndarray:
     style = np.clip(measured / SPAN, -1, 0) + np.clip(
         template.outline_distance(measured.ravel()) / SPAN, 0, 1
     )
-    y = template.image(view.proxy)[..., 1]
-    summit = evidence.known * (y > 0.085)
+    x, y, z = np.moveaxis(template.image(view.proxy), -1, 0)
+    summit = evidence.known * (y > 0.085) * (z > 0) * (abs(x) < 0.02)  # hair beside it is as high
     bald_top = (summit * (evidence.presence < 0)).sum() > 0.6 * max(summit.sum(), 1e-6)
+    presence, known = evidence.presence, evidence.known
     if bald_top:  # what is left grows below the widest part of the skull
         style = np.minimum(style, np.clip((0.035 - y) / SPAN, -1, 1))
-    values, trust = _both_sides(evidence.presence - style, evidence.known, 0.6)
+        crown = np.clip(np.minimum(y - 0.05, 0.06 - abs(x)) / SPAN, 0, 1)
+        # hair at the sides does not meet behind; what seems to stand there is theirs
+        bare = (crown > 0) & ((known < CROWN) | (z < 0.02) & (abs(x) < 0.045))
+        presence = np.where(bare, -crown, presence)
+        known = np.where(bare, CROWN, known)
+    values, trust = _both_sides(presence - style, known, 0.6)
     field = style + _spread(template, values, trust, (9.0, 4.0, 1.2), 0.04)
-    own = np.clip(evidence.known * 1.5, 0, 1)
-    field = field * (1 - own) + evidence.presence * own
+    own = np.clip(known * 1.5, 0, 1)
+    field = field * (1 - own) + presence * own
     field = template.blur(field, 0.7)
     has = (field > 0) & ~template.image(template.free)
     has[-1] = False
@@ -283,10 +292,13 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     curl = curliness(view)
     relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.003 * curl, 0.2 * thickness)
     thickness = thickness + relief
-    y = template.image(view.proxy)[..., 1]
+    x, y, _ = np.moveaxis(template.image(view.proxy), -1, 0)
     steep = np.interp(y, [-0.06, -0.03], [2.5, 0.5])  # no step at the hairline, none at the nape
     distance = template.outline_distance(np.where(has, 1.0, -1.0).ravel())
     inner = np.maximum(distance, 0)
+    if not (has & (y > 0.085) & (abs(x) < 0.02)).any():  # a wreath around a bald crown lies flat
+        thickness = np.where(seen < 0.5, np.minimum(thickness, THIN + 0.2 * inner), thickness)
+        thickness = template.blur(thickness, 1.0)
     thickness = np.minimum(thickness, THIN + steep * inner * (1 + (inner / 0.035) ** 2))
     thickness = _around_ears(view, thickness)
     has &= thickness > 0

@@ -8,8 +8,8 @@ from id2head_core.render import shading
 from id2head_core.render.lighting import ambient_occlusion, light_surface
 from id2head_core.render.surface_buffer import SurfaceBuffer
 
-
 NO_HAIR = np.zeros((0, 0, 4), np.float32)
+UP = np.array([0, 1.0, 0])
 
 
 def _normals(count, seed=0):
@@ -83,7 +83,7 @@ def test_compiled_light_equals_its_twin():
     rays = np.array([-0.2, 0.4 / size, 0.2, -0.4 / size])
     image = light_surface(
         surface, openness, shading.irradiance_coefficients(light), towards, 0.8,
-        np.array([0.7]), np.array([0.9]), np.array([0, 1.0, 0]), rays, np.full((size, size, 3), 0.25),
+        np.array([0.7]), np.array([0.9]), UP, rays, np.full((size, size, 3), 0.25),
     )  # fmt: skip
     row, column = np.mgrid[:size, :size]
     along = np.stack(
@@ -111,7 +111,9 @@ def test_occlusion_darkens_a_pit_and_leaves_a_plane_alone():
         normals = np.zeros((size, size, 3), np.float32)
         normals[..., 2] = 1
         flat = np.ones((size, size), np.float32)
-        surface = SurfaceBuffer(normals, flat, normals, depth.astype(np.float32), flat, flat, NO_HAIR)
+        surface = SurfaceBuffer(
+            normals, flat, normals, depth.astype(np.float32), flat, flat, NO_HAIR
+        )
         openness = ambient_occlusion(surface, 1000.0)
         assert low <= openness[size // 2, size // 2] <= high
         assert openness[10:20, 10:20].min() > 0.95

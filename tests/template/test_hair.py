@@ -294,6 +294,25 @@ def test_bald_top_with_hair_at_the_sides_stays_bald_on_top(hair_template, head):
     assert coverage[side] > 0.4
 
 
+def test_high_hair_at_the_sides_does_not_meet_over_a_bald_crown(hair_template, head):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short01"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    hidden = np.array([[-0.05, 0.0, 0.0], [0.05, 0.0, 0.0]])
+    left, right = sorted(int(c) for c in view.locate(hidden)[:, 0])
+    wanted[:, left:right] = False
+    hair = fit_hair(hair_template, person(wanted, body | wanted), fit)
+    coverage = scalp_coverage(hair_template, hair, head.mean)
+    assert coverage[crown_of(head)] < 0.1
+    for unseen in ([0, 0.085, -0.07], [0.02, 0.09, -0.04], [-0.02, 0.09, -0.04]):
+        behind = np.argmin(np.linalg.norm(head.mean - unseen, axis=1))
+        assert coverage[behind] < 0.1
+    side = np.argmin(np.linalg.norm(head.mean - [0.075, 0.03, -0.02], axis=1))
+    assert coverage[side] > 0.4
+    above = hair_template.image(view.proxy)[..., 1] > 0.03
+    wreath = hair_template.image(hair.thickness) * (hair_template.image(view.proxy)[..., 2] < -0.05)
+    assert 0 < wreath[above].max() < 0.012  # flat
+
+
 def test_colour_and_texture_are_the_photo_s(hair_template, head):
     colour = np.array([150, 90, 40])
     wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob02"))
