@@ -1,5 +1,7 @@
 """From photo and fitted head to the materials of all parts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -57,22 +59,26 @@ class AppearanceBuilder:
             geometry: built from ``fit`` and ``hair``.
             hair: measured in the same photo.
         """
-        photo = project_photo(identity, fit, self.atlas, self.regions)
-        albedo = remove_light(photo, self.regions)
-        reference = reference_texels(photo.weight, self.regions)
-        tone = skin_darkness(albedo, reference)
-        stock = self.template.stock_skin(identity.age, identity.gender, tone)
-        beard = bearded(identity.gender)
-        weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions, beard)
-        skin = complete_skin(albedo, weight, self._fitted(stock), self.regions)
-        skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
-        skin = paint_mouth(skin, self.regions)
-        gain = _median_ratio(albedo, photo.colour, reference)
-        materials = self._bound_materials(identity, fit, geometry, gain)
-        if geometry.part("hair") is not None:
-            coverage = scalp_coverage(self.hair_template, hair, fit.neutral)
-            skin = paint_scalp(skin, coverage, hair.colour, self.regions)
-            materials["hair"] = hair_material(self.hair_template, hair, identity, fit)
+        with ThreadPoolExecutor(1) as beside:  # hair and skin do not depend on each other
+            painting = None
+            if geometry.part("hair") is not None:
+                painting = beside.submit(hair_material, self.hair_template, hair, identity, fit)
+            photo = project_photo(identity, fit, self.atlas, self.regions)
+            albedo = remove_light(photo, self.regions)
+            reference = reference_texels(photo.weight, self.regions)
+            tone = skin_darkness(albedo, reference)
+            stock = self.template.stock_skin(identity.age, identity.gender, tone)
+            beard = bearded(identity.gender)
+            weight = photo.weight * plausible_skin(albedo, photo.weight, self.regions, beard)
+            skin = complete_skin(albedo, weight, self._fitted(stock), self.regions)
+            skin = soften_folds(skin, self.template.action_names, fit.actions, self.regions)
+            skin = paint_mouth(skin, self.regions)
+            gain = _median_ratio(albedo, photo.colour, reference)
+            materials = self._bound_materials(identity, fit, geometry, gain)
+            if painting is not None:
+                coverage = scalp_coverage(self.hair_template, hair, fit.neutral)
+                skin = paint_scalp(skin, coverage, hair.colour, self.regions)
+                materials["hair"] = painting.result()
         lips = smoothstep(0.2, 0.8, self.regions.lips)
         roughness = SKIN_ROUGHNESS + (LIP_ROUGHNESS - SKIN_ROUGHNESS) * lips
         materials["skin"] = Material(skin.astype(np.float32), roughness=roughness)

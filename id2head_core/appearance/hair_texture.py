@@ -10,12 +10,13 @@ import numpy as np
 
 from ..structures import HairFit, HeadFit, Identity, Material
 from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
+from ..template.hair_fit import CROPPED
 from ..template.hair_view import HIDDEN, HairView, curliness
 from .face_regions import smoothstep
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
-ROUGHNESS = 0.55
-"""Of straight hair; curls scatter more."""
+ROUGHNESS, CROPPED_ROUGHNESS = 0.55, 0.8
+"""Of straight hair, and of hair that stands up; curls scatter more."""
 
 FRAY = 0.007
 """How far strands run out at the outline, metres."""
@@ -60,7 +61,8 @@ def hair_material(
     curl = curliness(view)
     strands = _strands(sheet, curl)
     albedo = _paint(photo, trust, strands, hair.colour, curl, sheet)
-    return Material(albedo, _alpha(sheet), ROUGHNESS + 0.2 * curl)
+    roughness = CROPPED_ROUGHNESS if hair.volume < CROPPED else ROUGHNESS + 0.2 * curl
+    return Material(albedo, _alpha(sheet), roughness)
 
 
 def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> np.ndarray:

@@ -5,6 +5,7 @@ primitive of the one mesh, so that one set of weights drives skin, eyes, teeth a
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,13 +86,18 @@ def glb_bytes(asset: HeadAsset) -> bytes:
         primitives=[_primitive(buffer, part) for part in asset.geometry.parts],
     )
     document.meshes = [mesh]
+    materials = asset.appearance.materials
+    with ThreadPoolExecutor() as pool:  # compression takes most of the time, and no lock
+        pictures = dict(zip(materials, pool.map(_pictures, materials.values()), strict=True))
     for index, (primitive, part) in enumerate(
         zip(mesh.primitives, asset.geometry.parts, strict=True)
     ):
-        material = asset.appearance.materials.get(part.name)
+        material = materials.get(part.name)
         if material is None:
             raise GeometryError(f"Part '{part.name}' has no material. Add one to the appearance.")
-        document.materials.append(_material(document, buffer, part.name, material))
+        document.materials.append(
+            _material(document, buffer, part.name, material, *pictures[part.name])
+        )
         primitive.material = index
     buffer.close()
     return b"".join(document.save_to_bytes())
@@ -116,18 +122,35 @@ def _primitive(buffer: GlbBuffer, part: HeadPart) -> Primitive:
     )
 
 
-def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material) -> GltfMaterial:
+def _pictures(material: Material) -> tuple[tuple[bytes, str], tuple[bytes, str] | None]:
+    """Files of albedo and roughness, each with its MIME type; None for one roughness everywhere."""
+    rough = isinstance(material.roughness, np.ndarray)
+    return (
+        encode(base_colour_image(material)),
+        encode(roughness_image(material.roughness)) if rough else None,
+    )
+
+
+def _material(
+    document: GLTF2,
+    buffer: GlbBuffer,
+    name: str,
+    material: Material,
+    albedo: tuple[bytes, str],
+    roughness: tuple[bytes, str] | None,
+) -> GltfMaterial:
     """Metal-free PBR material; cut-outs are masked at 0.5.
 
     They are seen from both sides, but loose strands of the far side would float at the outline.
     """
     surface = PbrMetallicRoughness(
         metallicFactor=0.0,
-        baseColorTexture=_texture(document, buffer, name, base_colour_image(material)),
+        baseColorTexture=_texture(document, buffer, name, *albedo),
     )
-    if isinstance(material.roughness, np.ndarray):
-        image = roughness_image(material.roughness)
-        surface.metallicRoughnessTexture = _texture(document, buffer, f"{name}_roughness", image)
+    if roughness is not None:
+        surface.metallicRoughnessTexture = _texture(
+            document, buffer, f"{name}_roughness", *roughness
+        )
     else:
         surface.roughnessFactor = float(material.roughness)
     cut_out = material.alpha is not None
@@ -140,9 +163,10 @@ def _material(document: GLTF2, buffer: GlbBuffer, name: str, material: Material)
     )
 
 
-def _texture(document: GLTF2, buffer: GlbBuffer, name: str, image) -> TextureInfo:
-    """Add a PIL picture as a texture."""
-    data, mime_type = encode(image)
+def _texture(
+    document: GLTF2, buffer: GlbBuffer, name: str, data: bytes, mime_type: str
+) -> TextureInfo:
+    """Add a picture's file as a texture."""
     source = buffer.image(data, mime_type, name)
     document.textures.append(Texture(name=name, sampler=0, source=source))
     return TextureInfo(index=len(document.textures) - 1)

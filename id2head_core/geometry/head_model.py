@@ -99,15 +99,18 @@ class HeadModel(nn.Module):
         if has_hair:
             self.hair = HairField(hair_template, hair, hair_known, hair_least, hair_reach)
         self._base = torch.from_numpy(fit.neutral.astype(np.float32))
-        self._skin_grid = TetGrid.from_surface(
+        grid = TetGrid.from_surface(
             fit.neutral[self.surface], self.skin_faces, np.arange(len(self.surface))
         )
-        self._skin_sdf = torch.from_numpy(self._skin_grid.initial_sdf())
+        skin = grid.extract_columns(grid.initial_sdf())
+        self._skin_start = torch.from_numpy(skin)  # its level stays, so it moves as its columns do
+        self._surface_rows = torch.from_numpy(self.surface)
         self._bound = [_Bound(part) for part in template.bound if part.name in DRAWN_PARTS]
         if has_hair:
             self._hair_weld()
         self.edges, self._rest = self._edge_lengths()
         self._drawn_faces: tuple[bytes, torch.Tensor, int] | None = None
+        self._sound: tuple[int, ...] | None = None  # versions of the parameters last found sound
 
     def neutral(self) -> torch.Tensor:
         """Template vertices ``[N, 3]`` without expression."""
@@ -122,9 +125,7 @@ class HeadModel(nn.Module):
         residual = self.skin()
         self.check(residual)
         change = residual + offset  # [N, 3]
-        columns = change[torch.from_numpy(self.surface)]
-        columns = columns.repeat(len(self._skin_grid.heights), 1)
-        parts = [self._skin_grid.extract_columns(self._skin_sdf, columns)]
+        parts = [self._skin_start + change[self._surface_rows]]
         posed, neutral = self._base + change, (self._base + residual).detach().numpy()
         parts += [bound(posed, neutral) for bound in self._bound]
         faces, hair_start = self._base_faces()
@@ -139,6 +140,9 @@ class HeadModel(nn.Module):
 
     def check(self, residual: torch.Tensor | None = None) -> None:
         """Raise GeometryError unless the head is finite, whole, and still has its hair."""
+        state = tuple(parameter._version for parameter in self.parameters())
+        if state == self._sound:
+            return
         bad = [n for n, p in self.named_parameters() if not torch.isfinite(p).all()]
         if bad:
             raise GeometryError(f"Parameters are not finite: {', '.join(bad)}. Refit the head.")
@@ -156,6 +160,7 @@ class HeadModel(nn.Module):
             raise GeometryError(
                 "No hair is left. Lower the learning rate of the hair, or start without hair."
             )
+        self._sound = state
 
     def result(self) -> GeometryResult:
         """The head as the next stages want it, with lids and lips that meet.

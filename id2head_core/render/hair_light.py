@@ -40,12 +40,15 @@ def tilt(u, v):
 
 
 @kernel
-def glance(strand, slope, normal, light, view):
+def glance(strand, slope, roughness, normal, light, view):
     """White and coloured highlight of a light of unit shading, float32 each.
+
+    Strands that lie side by side (roughness 0.55) shine most, curls and crops less.
 
     Args:
         strand: along the strand, ``[3]``, any length but 0.
         slope: of ``tilt``.
+        roughness: perceptual, in (0, 1].
         normal: unit ``[3]``.
         light: unit vector to the light, ``[3]``.
         view: unit vector to the camera, ``[3]``.
@@ -64,6 +67,7 @@ def glance(strand, slope, normal, light, view):
     n_h /= np.sqrt(h_h + 1e-12)
     facing = min(max((n_l + 0.1) / 0.7, 0.0), 1.0)
     facing *= facing * (3 - 2 * facing)
+    facing *= min(max(1 - 2.8 * (roughness - 0.55), 0.3), 1.0)
     first = _lobe(s_h, n_h, 0.06 + 0.3 * slope, 40.0) * (0.05 + 0.05 * slope)
     second = _lobe(s_h, n_h, -0.12 + 0.3 * slope, 10.0) * 0.5
     return np.float32(facing * first), np.float32(facing * second)

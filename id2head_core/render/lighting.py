@@ -187,13 +187,13 @@ def _light(
             tinted = np.float32(0)
             if has_strands and strands[row, column].any():
                 strand, slope = strands[row, column, :3], strands[row, column, 3]
-                normal = normals[row, column]
+                normal, rough = normals[row, column], roughness[row, column]
                 view[0], view[1], view[2] = vx, vy, vz
                 for k in range(3):
                     above[k] = upwards[k] + 0.5 * view[k]
                 above /= np.sqrt(above[0] ** 2 + above[1] ** 2 + above[2] ** 2 + 1e-8)
-                white, own = glance(strand, slope, normal, towards[part], view)
-                white_above, own_above = glance(strand, slope, normal, above, view)
+                white, own = glance(strand, slope, rough, normal, towards[part], view)
+                white_above, own_above = glance(strand, slope, rough, normal, above, view)
                 shine += (strength * white + sky * white_above) * air
                 tinted = (strength * own + sky * own_above) * air
             peak = np.float32(0)

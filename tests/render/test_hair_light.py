@@ -40,23 +40,30 @@ def shown(name: str, turned: bool = False, albedo: float = 0.01) -> np.ndarray:
 def test_light_glances_off_where_the_halfway_vector_is_across_the_strand():
     down = np.array([0, 1.0, 0])
     lights = [np.array([0, np.sin(a), np.cos(a)]) for a in np.radians(np.arange(-60, 61))]
-    white = np.array([glance(down, 0.0, NORMAL, light, VIEW)[0] for light in lights])
+    white = np.array([glance(down, 0.0, 0.55, NORMAL, light, VIEW)[0] for light in lights])
     best = np.arange(-60, 61)[white.argmax()]
     # the strand is tilted by atan(0.06) out of the surface, and the light moves twice as far
     assert best == pytest.approx(-2 * np.degrees(np.arctan(0.06)), abs=1)
     assert white.max() == pytest.approx(0.05, rel=0.01) and white[0] < 0.1 * white.max()
-    across = [glance(np.array([1.0, 0, 0]), 0.0, NORMAL, light, VIEW)[0] for light in lights[40:81]]
+    across = [
+        glance(np.array([1.0, 0, 0]), 0.0, 0.55, NORMAL, light, VIEW)[0] for light in lights[40:81]
+    ]
     assert np.ptp(across) < 0.1 * max(across)  # all of them lie across this strand
 
 
 def test_length_and_lean_of_the_strand_do_not_count():
     light = np.array([0.36, 0.48, 0.8])
-    once = glance(np.array([0.6, 0.8, 0.0]), 0.3, NORMAL, light, VIEW)
-    assert glance(np.array([1.2, 1.6, 0.7]), 0.3, NORMAL, light, VIEW) == pytest.approx(once)
+    once = glance(np.array([0.6, 0.8, 0.0]), 0.3, 0.55, NORMAL, light, VIEW)
+    assert glance(np.array([1.2, 1.6, 0.7]), 0.3, 0.55, NORMAL, light, VIEW) == pytest.approx(once)
+
+
+def test_curls_and_crops_shine_less():
+    shines = [glance(np.array([0, 1.0, 0]), 0.0, r, NORMAL, NORMAL, VIEW) for r in (0.55, 0.7, 0.9)]
+    assert shines[0] > shines[1] > shines[2] > (0, 0)
 
 
 def test_nothing_glances_off_the_far_side():
-    assert glance(np.array([0, 1.0, 0]), 0.0, NORMAL, -NORMAL, VIEW) == (0, 0)
+    assert glance(np.array([0, 1.0, 0]), 0.0, 0.55, NORMAL, -NORMAL, VIEW) == (0, 0)
 
 
 def test_strands_run_in_the_direction_of_v():

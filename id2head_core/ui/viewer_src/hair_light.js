@@ -30,7 +30,8 @@ vec3 glance( vec3 towards, vec3 normal, vec3 view, vec3 colour ) {
   vec3 halfway = normalize( towards + view );
   float first = lobe( normal, halfway, 0.06, 40.0 ), second = lobe( normal, halfway, -0.12, 10.0 );
   float facing = smoothstep( -0.1, 0.6, dot( normal, towards ) );
-  return facing * ( first * ( 0.05 + 0.05 * tilt ) + 0.5 * second * colour );
+  float smoothed = clamp( 1.0 - 2.8 * ( roughness - 0.55 ), 0.3, 1.0 ); // curls and crops shine less
+  return facing * smoothed * ( first * ( 0.05 + 0.05 * tilt ) + 0.5 * second * colour );
 }
 void RE_Direct_Hair( const in IncidentLight directLight, const in vec3 geometryPosition, const in vec3 geometryNormal, const in vec3 geometryViewDir, const in vec3 geometryClearcoatNormal, const in PhysicalMaterial material, inout ReflectedLight reflectedLight ) {
   vec3 towards = directLight.direction, light = directLight.color * RECIPROCAL_PI;
