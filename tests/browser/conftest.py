@@ -118,6 +118,7 @@ class Visit:
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._keep_shader_error)
         self.address = address
 
     def open(self):
@@ -156,6 +157,11 @@ class Visit:
         url = self.page.evaluate("() => id2head.viewer.snapshot().toDataURL()")
         data = base64.b64decode(url.split(",")[1])
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+    def _keep_shader_error(self, message) -> None:
+        """three.js only prints what is wrong with a shader, and draws nothing."""
+        if "WebGLProgram" in message.text:
+            self.errors.append(message.text)
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
