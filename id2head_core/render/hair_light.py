@@ -67,7 +67,7 @@ def glance(strand, slope, roughness, normal, light, view):
     n_h /= np.sqrt(h_h + 1e-12)
     facing = min(max((n_l + 0.1) / 0.7, 0.0), 1.0)
     facing *= facing * (3 - 2 * facing)
-    facing *= min(max(1 - 2.8 * (roughness - 0.55), 0.3), 1.0)
+    facing *= min(max(1 - 1.8 * (roughness - 0.55), 0.4), 1.0)
     first = _lobe(s_h, n_h, 0.06 + 0.3 * slope, 40.0) * (0.05 + 0.05 * slope)
     second = _lobe(s_h, n_h, -0.12 + 0.3 * slope, 10.0) * 0.5
     return np.float32(facing * first), np.float32(facing * second)

@@ -30,7 +30,7 @@ vec3 glance( vec3 towards, vec3 normal, vec3 view, vec3 colour ) {
   vec3 halfway = normalize( towards + view );
   float first = lobe( normal, halfway, 0.06, 40.0 ), second = lobe( normal, halfway, -0.12, 10.0 );
   float facing = smoothstep( -0.1, 0.6, dot( normal, towards ) );
-  float smoothed = clamp( 1.0 - 2.8 * ( roughness - 0.55 ), 0.3, 1.0 ); // curls and crops shine less
+  float smoothed = clamp( 1.0 - 1.8 * ( roughness - 0.55 ), 0.4, 1.0 ); // curls and crops shine less
   return facing * smoothed * ( first * ( 0.05 + 0.05 * tilt ) + 0.5 * second * colour );
 }
 void RE_Direct_Hair( const in IncidentLight directLight, const in vec3 geometryPosition, const in vec3 geometryNormal, const in vec3 geometryViewDir, const in vec3 geometryClearcoatNormal, const in PhysicalMaterial material, inout ReflectedLight reflectedLight ) {
@@ -49,7 +49,7 @@ const FRAGMENT = {
     tilt = 1.1 * noise( vMapUv * vec2( 400.0, 9.0 ) ) + 0.9 * noise( vMapUv * vec2( 90.0, 5.0 ) ) - 1.0;`,
   "#include <lights_fragment_end>": `
     vec3 above = normalize( ( viewMatrix * vec4( 0.0, 1.0, 0.0, 0.0 ) ).xyz + 0.5 * geometryViewDir );
-    reflectedLight.indirectSpecular += 0.4 * getLightProbeIrradiance( lightProbe, normal ) * RECIPROCAL_PI
+    reflectedLight.indirectSpecular += 0.7 * getLightProbeIrradiance( lightProbe, normal ) * RECIPROCAL_PI
       * glance( above, geometryNormal, geometryViewDir, material.diffuseColor );`,
 };
 
