@@ -6,6 +6,9 @@ from .face_regions import FaceRegions, smoothstep
 from .photo_projection import luma
 from .uv_atlas import gaussian
 
+DEEP = 0.15
+"""A fold that is darker than its surroundings by this factor of e loses all of its own tint."""
+
 
 def soften_folds(
     albedo: np.ndarray,
@@ -17,7 +20,8 @@ def soften_folds(
 
     A fold is a band of darker skin a few millimetres wide. Where the expression makes one (beside
     nose and mouth for a smile, beside the eyes for a squint, on the forehead for raised brows), the
-    luminance of that width is pulled towards its surroundings, in proportion to the action.
+    luminance of that width is pulled towards its surroundings, in proportion to the action, and its
+    tint with it: light that comes out of a fold has been scattered by skin and is redder.
 
     Args:
         albedo: float32 ``[S, S, 3]``, linear.
@@ -46,11 +50,15 @@ def soften_folds(
         return albedo
     size = regions.atlas.size
     log = np.log(np.clip(luma(albedo), 0.004, 1))
+    tint = np.log(np.clip(albedo, 0.004, 1)) - log[..., None]
     fine = gaussian(log, 0.0022 * size)
     coarse = gaussian(log, 0.028 * size)
     fold = np.minimum(fine - coarse, 0)  # only what is darker than its surroundings
     strength = gaussian(strength.astype(np.float32), 0.008 * size)
-    return np.clip(albedo * np.exp(-strength * fold)[..., None], 0, 1)
+    redder = gaussian(tint, 0.0022 * size) - gaussian(tint, 0.028 * size)
+    redder = redder * np.clip(-fold / DEEP, 0, 1)[..., None]
+    change = fold[..., None] + redder
+    return np.clip(albedo * np.exp(-strength[..., None] * change), 0, 1)
 
 
 def _nasolabial(regions: FaceRegions) -> np.ndarray:

@@ -72,3 +72,19 @@ def test_folds_fade_only_with_an_expression(regions):
     assert np.array_equal(still, albedo)
     smiling = soften_folds(albedo, names, np.ones(2), regions)
     assert smiling[fold].mean() > albedo[fold].mean() * 1.05
+
+
+def test_folds_lose_their_redness_and_a_blush_keeps_it(regions):
+    names = ("mouthSmileLeft", "mouthSmileRight")
+    band = (np.abs(np.abs(regions.x) - 0.45) < 0.03) & (np.abs(regions.y + 0.8) < 0.3)
+    redness = {}
+    for what, factors in {"fold": (0.75, 0.5, 0.35), "blush": (1.2, 0.97, 0.8)}.items():
+        albedo = np.full((256, 256, 3), 0.3, np.float32)
+        albedo[band] *= factors
+        smiling = soften_folds(albedo, names, np.ones(2), regions)
+        tints = [
+            np.log(image[band][:, 0] / image[band][:, 2]).mean() for image in (albedo, smiling)
+        ]
+        redness[what] = tints[1] / tints[0]
+    assert redness["fold"] < 0.75
+    assert redness["blush"] > 0.97
