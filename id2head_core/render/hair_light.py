@@ -35,8 +35,8 @@ def strand_directions(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -
 
 @kernel
 def tilt(u, v):
-    """Of a strand against its neighbours, in [-1, 1]; constant along about a tenth of it."""
-    return np.float32(1.1 * _noise(400 * u, 9 * v) + 0.9 * _noise(90 * u, 5 * v) - 1)
+    """Of a strand against its neighbours, in [-1, 1]; hardly changes along it."""
+    return np.float32(1.1 * _noise(400 * u + 6 * v) + 0.9 * _noise(90 * u - 4 * v) - 1)
 
 
 @kernel
@@ -81,18 +81,19 @@ def _lobe(s_h, n_h, shift, width):
 
 
 @kernel
-def _noise(x, y):
-    """Value noise in [0, 1] with one value per unit square."""
-    x0, y0 = np.floor(x), np.floor(y)
-    fx, fy = x - x0, y - y0
-    fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
-    top = _scattered(x0, y0) * (1 - fx) + _scattered(x0 + 1, y0) * fx
-    bottom = _scattered(x0, y0 + 1) * (1 - fx) + _scattered(x0 + 1, y0 + 1) * fx
-    return top * (1 - fy) + bottom * fy
+def _noise(at):
+    """Value noise in [0, 1] with one value per unit."""
+    cell = np.floor(at)
+    share = at - cell
+    share *= share * (3 - 2 * share)
+    return _scattered(cell) * (1 - share) + _scattered(cell + 1) * share
 
 
 @kernel
-def _scattered(x, y):
-    """A number in [0, 1) for each point of the integer grid."""
-    value = np.sin(x * 12.9898 + y * 78.233) * 43758.5453
+def _scattered(cell):
+    """A number in [0, 1) for each integer (Hoskins' hash without sine)."""
+    value = cell * 0.1031
+    value -= np.floor(value)
+    value *= value + 33.33
+    value *= 2 * value
     return value - np.floor(value)

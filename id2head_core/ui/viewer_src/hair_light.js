@@ -12,15 +12,14 @@ const LOBES = `
 varying vec3 vStrand;
 vec3 strand; // unit, in the surface
 float tilt; // of this strand against its neighbours, in [-1, 1]
-float scattered( vec2 cell ) {
-  return fract( sin( dot( cell, vec2( 12.9898, 78.233 ) ) ) * 43758.5453 );
+float scattered( float cell ) { // Hoskins' hash without sine
+  cell = fract( cell * 0.1031 );
+  cell *= cell + 33.33;
+  return fract( 2.0 * cell * cell );
 }
-float noise( vec2 at ) {
-  vec2 cell = floor( at ), share = at - cell;
-  share *= share * ( 3.0 - 2.0 * share );
-  return mix(
-    mix( scattered( cell ), scattered( cell + vec2( 1.0, 0.0 ) ), share.x ),
-    mix( scattered( cell + vec2( 0.0, 1.0 ) ), scattered( cell + vec2( 1.0, 1.0 ) ), share.x ), share.y );
+float noise( float at ) {
+  float cell = floor( at ), share = at - cell;
+  return mix( scattered( cell ), scattered( cell + 1.0 ), share * share * ( 3.0 - 2.0 * share ) );
 }
 float lobe( vec3 normal, vec3 halfway, float shift, float width ) {
   float along = dot( normalize( strand + ( shift + 0.3 * tilt ) * normal ), halfway );
@@ -46,7 +45,7 @@ const FRAGMENT = {
   "#include <lights_physical_pars_fragment>": LOBES,
   "#include <lights_physical_fragment>": `
     strand = normalize( vStrand - normal * dot( normal, vStrand ) + 1e-6 );
-    tilt = 1.1 * noise( vMapUv * vec2( 400.0, 9.0 ) ) + 0.9 * noise( vMapUv * vec2( 90.0, 5.0 ) ) - 1.0;`,
+    tilt = 1.1 * noise( 400.0 * vMapUv.x + 6.0 * vMapUv.y ) + 0.9 * noise( 90.0 * vMapUv.x - 4.0 * vMapUv.y ) - 1.0;`,
   "#include <lights_fragment_end>": `
     vec3 above = normalize( ( viewMatrix * vec4( 0.0, 1.0, 0.0, 0.0 ) ).xyz + 0.5 * geometryViewDir );
     reflectedLight.indirectSpecular += 0.7 * getLightProbeIrradiance( lightProbe, normal ) * RECIPROCAL_PI
