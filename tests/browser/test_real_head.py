@@ -32,30 +32,6 @@ def test_head_appears(visitor):
     assert not visitor.errors
 
 
-def test_smooth_hair_shines_and_leaves_the_skin_alone(visitor):
-    set_roughness = """roughness => {
-        for (const { userData: { part, shaded } } of id2head.viewer.head.meshes) {
-            if (part === "hair" || part === "strands") shaded.roughness = roughness;
-        }
-        id2head.viewer.invalidate();
-    }"""
-    before = visitor.page.evaluate(
-        "() => id2head.viewer.head.meshes.find((m) => m.userData.part === 'hair')"
-        ".userData.shaded.roughness"
-    )
-    pictures = []
-    for roughness in (0.55, 1.0, before):
-        visitor.page.evaluate(set_roughness, roughness)
-        visitor.settle()
-        pictures.append(visitor.pixels().sum(-1))
-    brighter = pictures[0] - pictures[1]
-    assert (brighter > 9).sum() > 0.03 * brighter.size and brighter.min() > -9
-    height, width = brighter.shape
-    face = brighter[height // 2 :, 2 * width // 5 : 3 * width // 5]
-    assert abs(face).max() < 9
-    assert not visitor.errors
-
-
 def test_every_expression_moves_the_face(visitor):
     neutral = visitor.pixels()
     visitor.requests.clear()
