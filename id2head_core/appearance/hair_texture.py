@@ -208,9 +208,9 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
     tinted = seen - target
     bright = (tinted @ LUMA)[..., None]
-    tint = tinted - bright
-    own = smoothstep(*DYED, np.linalg.norm(tint, axis=-1, keepdims=True))
-    seen = target + bright + (TINT + (1 - TINT) * own) * tint
+    hue = tinted - bright
+    own = smoothstep(*DYED, np.linalg.norm(hue, axis=-1, keepdims=True))
+    seen = target + bright + (TINT + (1 - TINT) * own) * hue
     detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     valleys = sheet.relief[..., None]

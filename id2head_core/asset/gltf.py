@@ -86,7 +86,8 @@ def glb_bytes(asset: HeadAsset) -> bytes:
         primitives=[_primitive(buffer, part) for part in asset.geometry.parts],
     )
     document.meshes = [mesh]
-    materials = asset.appearance.materials
+    drawn = {part.name for part in asset.geometry.parts}
+    materials = {k: m for k, m in asset.appearance.materials.items() if k in drawn}
     with ThreadPoolExecutor() as pool:  # compression takes most of the time, and no lock
         pictures = dict(zip(materials, pool.map(_pictures, materials.values()), strict=True))
     for index, (primitive, part) in enumerate(

@@ -10,7 +10,8 @@ import numpy as np
 from .compiled import kernel
 
 SKY = 0.4
-"""Brightness of the light that glances off from above, relative to the uniform light."""
+"""Brightness of the light that glances off from above, relative to the uniform light. The page,
+whose lights are others, has 0.7 of its light probe."""
 
 
 def strand_directions(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -68,9 +68,10 @@ def _strands(parts: list[HeadPart]) -> np.ndarray | None:
     if not any(p.name in HAIR for p in parts):
         return None
     directions = [
-        strand_directions(p.vertices, p.faces, p.uv) if p.name in HAIR else 0 * p.vertices
+        strand_directions(p.vertices, p.faces, p.uv) if p.name in HAIR
+        else np.zeros_like(p.vertices)
         for p in parts
-    ]
+    ]  # fmt: skip
     return np.concatenate(directions)
 
 

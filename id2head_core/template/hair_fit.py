@@ -230,6 +230,12 @@ def _both_sides(values, trust, share):
     return mixed, total
 
 
+def _summit(view) -> np.ndarray:
+    """The middle of the top of the head, bool grid; hair beside it may reach as high."""
+    x, y, _ = np.moveaxis(view.template.image(view.proxy), -1, 0)
+    return (y > 0.085) & (abs(x) < 0.02)
+
+
 def _presence(view, evidence, measured) -> np.ndarray:
     """Signed presence of hair, grid in [-1, 1]: the photo where it shows, else the style."""
     template = view.template
@@ -237,7 +243,7 @@ def _presence(view, evidence, measured) -> np.ndarray:
         template.outline_distance(measured.ravel()) / SPAN, 0, 1
     )
     x, y, z = np.moveaxis(template.image(view.proxy), -1, 0)
-    summit = evidence.known * (y > 0.085) * (z > 0) * (abs(x) < 0.02)  # hair beside it is as high
+    summit = evidence.known * _summit(view) * (z > 0)
     bald_top = (summit * (evidence.presence < 0)).sum() > 0.6 * max(summit.sum(), 1e-6)
     presence, known = evidence.presence, evidence.known
     if bald_top:  # what is left grows below the widest part of the skull
@@ -292,11 +298,11 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     curl = curliness(view)
     relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.003 * curl, 0.2 * thickness)
     thickness = thickness + relief
-    x, y, _ = np.moveaxis(template.image(view.proxy), -1, 0)
+    y = template.image(view.proxy)[..., 1]
     steep = np.interp(y, [-0.06, -0.03], [2.5, 0.5])  # no step at the hairline, none at the nape
     distance = template.outline_distance(np.where(has, 1.0, -1.0).ravel())
     inner = np.maximum(distance, 0)
-    if not (has & (y > 0.085) & (abs(x) < 0.02)).any():  # a wreath around a bald crown lies flat
+    if not (has & _summit(view)).any():  # a wreath around a bald crown lies flat
         thickness = np.where(seen < 0.5, np.minimum(thickness, THIN + 0.2 * inner), thickness)
         thickness = template.blur(thickness, 1.0)
     thickness = np.minimum(thickness, THIN + steep * inner * (1 + (inner / 0.035) ** 2))

@@ -32,6 +32,27 @@ def test_head_appears(visitor):
     assert not visitor.errors
 
 
+def test_smooth_hair_shines_and_leaves_the_skin_alone(visitor):
+    meshes = "id2head.viewer.head.meshes.filter((m) => /hair|strands/.test(m.userData.part))"
+    before = visitor.page.evaluate(f"() => {meshes}.map((m) => m.userData.shaded.roughness)")
+    pictures = []
+    paint = f"""values => {{
+        {meshes}.forEach((mesh, i) => {{ mesh.userData.shaded.roughness = values[i]; }});
+        id2head.viewer.invalidate();
+    }}"""
+    for values in ([0.55] * len(before), [1.0] * len(before), before):
+        visitor.page.evaluate(paint, values)
+        visitor.settle()
+        pictures.append(visitor.pixels().sum(-1))
+    brighter = pictures[0] - pictures[1]
+    assert (brighter > 9).sum() > 0.03 * brighter.size
+    assert (brighter < -9).sum() < 0.02 * (brighter > 9).sum()
+    height, width = brighter.shape
+    face = brighter[height // 2 :, 2 * width // 5 : 3 * width // 5]
+    assert (abs(face) > 9).mean() < 0.001  # a strand may hang there
+    assert not visitor.errors
+
+
 def test_every_expression_moves_the_face(visitor):
     neutral = visitor.pixels()
     visitor.requests.clear()

@@ -38,7 +38,7 @@ export function dressMesh(mesh, environment, anisotropy, multisampled) {
     Object.assign(material, { envMap: environment, roughness: 0.3 });
   }
   if (part === "hair" || part === "strands") {
-    Object.assign(material, { roughnessMap: null });
+    material.roughnessMap = null;
     lightAsHair(mesh);
   }
   if (material.alphaTest > 0) {
