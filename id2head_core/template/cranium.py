@@ -16,15 +16,21 @@ HAIR_DEPTH = 0.003
 LARGEST_CUT, LARGEST_RISE = 0.025, 0.015
 """Limits of the correction, metres."""
 
+BAND = 0.015
+"""Below the top of the head, metres: what it shows there tells bald heads and wreaths from hair."""
+
 BROW_HEIGHT = 0.03
 """Above the middle of the skull, metres: what lies below keeps its place."""
 
 
-def cranium_correction(fit: HeadFit, parsing: FaceParsing, size: tuple[int, int]) -> np.ndarray:
+def cranium_correction(
+    fit: HeadFit, skin: np.ndarray, parsing: FaceParsing, size: tuple[int, int]
+) -> np.ndarray:
     """Offset that brings the top of the skull under the outline in the photo.
 
     Args:
         fit: landmark fit.
+        skin: the template's vertices that are skin; its helpers reach higher.
         parsing: of the same photo.
         size: width and height of the photo, pixels.
 
@@ -32,31 +38,39 @@ def cranium_correction(fit: HeadFit, parsing: FaceParsing, size: tuple[int, int]
         float32 ``[N, 3]``, metres, vertical, zero below the brows.
     """
     none = np.zeros_like(fit.neutral)
-    pixels = fit.camera.pixels(fit.vertices, *size)
+    pixels = fit.camera.pixels(fit.vertices[skin], *size)
     matrix = parsing.photo_to_crop
-    crop = pixels[:, :2] @ matrix[:, :2].T + matrix[:, 2]  # [N, 2]
+    crop = pixels[:, :2] @ matrix[:, :2].T + matrix[:, 2]  # [R, 2]
     top = int(crop[:, 1].argmin())
     scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
     metre = fit.camera.projection[1, 1] * size[1] / 2 * scale / pixels[top, 2]  # crop pixels
-    mask_top = _mask_top(parsing, crop[top, 0], 0.03 * metre)
-    if mask_top is None:
+    strip = _strip(parsing, crop[top, 0], 0.03 * metre)
+    if strip is None:
         return none
-    hairy = (parsing.labels == HAIR).sum() > 0.03 * np.isin(parsing.labels, HEAD).sum()
+    mask_top, hairy = _top(strip, BAND * metre)
     excess = (mask_top - crop[top, 1]) / metre + (HAIR_DEPTH if hairy else 0.0)
     excess = float(np.clip(excess, 0.0 if hairy else -LARGEST_RISE, LARGEST_CUT))
     height = fit.neutral[:, 1]
-    share = np.clip((height - BROW_HEIGHT) / (height.max() - BROW_HEIGHT), 0, 1)
+    share = np.clip((height - BROW_HEIGHT) / (height[skin].max() - BROW_HEIGHT), 0, 1)
     none[:, 1] = -excess * share * share * (3 - 2 * share)
     return none
 
 
-def _mask_top(parsing: FaceParsing, column: float, radius: float) -> float | None:
-    """Topmost row of the head near a column of the crop; None under hats and cut-off heads."""
+def _strip(parsing: FaceParsing, column: float, radius: float) -> np.ndarray | None:
+    """Columns of the parser's classes around the top of the skull, ``[C, S, W]``.
+
+    None where the top of the head cannot be told: under hats, and at the edge of the photo.
+    """
     head = parsing.probabilities[list(HEAD)].sum(0) > 0.5  # [S, S]
     low, high = (int(np.clip(column + d, 0, head.shape[1] - 1)) for d in (-radius, radius))
-    strip = head[:, low : high + 1]
-    tops = np.where(strip.any(0), strip.argmax(0), -1)
     hat = (parsing.labels == HAT).sum() > 0.05 * head.sum()
-    if hat or (tops <= 2).any():
-        return None
-    return float(np.median(tops))
+    cut_off = (head[:, low : high + 1].argmax(0) <= 2).any()
+    return None if hat or cut_off else parsing.probabilities[:, :, low : high + 1]
+
+
+def _top(strip: np.ndarray, band: float) -> tuple[float, bool]:
+    """Row of the head's top, and whether it is hair: most of the ``band`` rows below it."""
+    head = strip[list(HEAD)].sum(0) > 0.5  # [S, W]
+    top = float(np.median(head.argmax(0)))
+    rows = strip[:, int(top) : int(top + band) + 1]
+    return top, bool((rows[HAIR] > 0.5).mean() > 0.5)

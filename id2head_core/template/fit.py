@@ -109,7 +109,8 @@ class TemplateFitter:
         state, _ = min(starts, key=lambda start: start[1])
         state, _ = self._solve(target, spread, 0.0, 14, precision, state=state)
         fit = self._head_fit(state, landmarks, centre, scale, identity.photo.size)
-        skull = cranium_correction(fit, identity.parsing, identity.photo.size)
+        skin = self.template.skin_vertex
+        skull = cranium_correction(fit, skin, identity.parsing, identity.photo.size)
         residual = fit.residual + skull
         return replace(
             fit,
