@@ -14,6 +14,7 @@ import numpy as np
 from ..camera import photo_camera
 from ..structures import FaceParsing, HeadFit, Identity
 from .cranium import cranium_correction
+from .ears import POINTS, ear_points, ear_weights
 from .head_template import HeadTemplate
 
 CAMERA_DISTANCE = 1.4
@@ -23,6 +24,9 @@ IDENTITY_WEIGHT = 0.5
 ACTION_WEIGHT = 2.0
 LANDMARK_NOISE = 2.5
 """Loss weights of the two priors, and the factor on the measured landmark deviations."""
+
+EAR_NOISE = 0.12
+"""Standard deviation of the ears' points, in units of the inter-ocular distance."""
 
 OPEN_MOUTH_WEIGHT = 0.35
 """Factor on the prior of the mouth's actions where the photo shows teeth: a certain smile."""
@@ -37,6 +41,10 @@ RIGHT_EYE, LEFT_EYE = np.arange(33, 43), np.arange(87, 97)
 BROWS = np.r_[43:52, 97:106]
 MOUTH = np.arange(52, 72)
 NOSE_TIP, CHIN, MOUTH_CORNERS = 86, 0, (52, 61)
+EYE_CORNERS = [35, 93]
+"""Outer corners, image left and right."""
+EAR_TOP = 106
+"""First of the ears' points, which follow the landmarks."""
 
 STRONG = (
     "jawOpen", "mouthSmile", "eyeBlink", "browInnerUp", "browDown", "browOuterUp", "mouthPucker",
@@ -49,9 +57,9 @@ WEAK = ("jawForward", "jawLeft", "jawRight", "noseSneer", "cheek")
 
 @dataclass(frozen=True)
 class _Problem:
-    """The linear landmark model of one yaw, and the priors.
+    """The linear landmark model of one yaw: the face's 106 landmarks, then the ears' 6 points.
 
-    ``mean [106, 3]``, ``identity [K, 106, 3]``, ``actions [A, 106, 3]``, ``sigma [106]`` in units
+    ``mean [112, 3]``, ``identity [K, 112, 3]``, ``actions [A, 112, 3]``, ``sigma [112]`` in units
     of the inter-ocular distance.
     """
 
@@ -74,15 +82,23 @@ class TemplateFitter:
         self.ties = _left_right_pairs(used)
         vertices, weights = template.landmark_vertices, template.landmark_weights  # [9, 106, 3]
 
-        def rows(basis):  # [..., N, 3] -> [..., 9, 106, 3]
-            return (basis[..., vertices, :] * weights[..., None]).sum(-2)
+        self._ears = ear_weights(template.mean, template.regions["ears"])  # [6, N]
 
-        self._mean = rows(template.mean)  # [9, 106, 3]
-        self._identity = rows(template.identity_basis)  # [K, 9, 106, 3]
-        self._actions = rows(template.action_basis[self.used_actions])  # [A', 9, 106, 3]
-        eyes = self._mean[len(template.landmark_yaw) // 2]
-        self.eye_distance = float(np.linalg.norm(eyes[RIGHT_EYE].mean(0) - eyes[LEFT_EYE].mean(0)))
+        def rows(basis):  # [..., N, 3] -> [..., 9, 112, 3]
+            face = (basis[..., vertices, :] * weights[..., None]).sum(-2)
+            beside = np.broadcast_to(
+                (self._ears @ basis)[..., None, :, :], (*face.shape[:-2], POINTS, 3)
+            )
+            return np.concatenate([face, beside], -2)
+
+        self._mean = rows(template.mean)  # [9, 112, 3]
+        self._identity = rows(template.identity_basis)  # [K, 9, 112, 3]
+        self._actions = rows(template.action_basis[self.used_actions])  # [A', 9, 112, 3]
+        mean = self._mean[len(template.landmark_yaw) // 2]  # [112, 3]
+        self.eye_distance = float(np.linalg.norm(mean[RIGHT_EYE].mean(0) - mean[LEFT_EYE].mean(0)))
         """Inter-ocular distance of the mean head, metres."""
+        self.ear_height = float(mean[EAR_TOP, 1] - mean[EAR_TOP + 1, 1]) / self.eye_distance
+        """Height of the mean head's ear, in units of the inter-ocular distance."""
 
     def __call__(self, identity: Identity) -> HeadFit:
         """Fit one face.
@@ -101,6 +117,9 @@ class TemplateFitter:
         centre = landmarks.mean(0)
         target = (landmarks - centre) / scale * [1, -1]  # [106, 2], y up
         spread = face.landmark_spread.reshape(len(landmarks), -1).max(1) / scale
+        ears, seen = ear_points(identity.parsing, landmarks[EYE_CORNERS], self.ear_height * scale)
+        target = np.r_[target, (ears - centre) / scale * [1, -1]]  # [112, 2]
+        spread = np.r_[spread, np.full(POINTS, np.inf)]
         precision = self._prior_precision(_open_mouth(identity.parsing))
         starts = [
             self._solve(target, spread, yaw, 6, precision, pose_only=True)
@@ -108,7 +127,11 @@ class TemplateFitter:
         ]
         state, _ = min(starts, key=lambda start: start[1])
         state, _ = self._solve(target, spread, 0.0, 14, precision, state=state)
-        fit = self._head_fit(state, landmarks, centre, scale, identity.photo.size)
+        spread[len(landmarks) :][seen] = 0
+        state, _ = self._solve(target, spread, 0.0, 8, precision, state=state)
+        fit = self._head_fit(
+            state, np.r_[landmarks, ears[seen]], seen, centre, scale, identity.photo.size
+        )
         skin = self.template.skin_vertex
         skull = cranium_correction(fit, skin, identity.parsing, identity.photo.size)
         residual = fit.residual + skull
@@ -164,10 +187,11 @@ class TemplateFitter:
         for _ in range(steps):
             problem = self._problem(state[0])
             residual, jacobian = self._linearise(problem, state, target)
-            sigma = np.sqrt((problem.sigma**2 + 0.02**2) * LANDMARK_NOISE**2 + spread**2)
+            noise = np.sqrt(problem.sigma**2 + 0.02**2) * LANDMARK_NOISE
+            sigma = np.hypot(np.r_[noise, np.full(POINTS, EAR_NOISE)], spread)
             error = np.linalg.norm(residual, axis=1) / sigma
-            scale = (1 / np.sqrt(1 + (error / 2.5) ** 2) / sigma)[:, None]  # [106, 1]
-            weighted = (jacobian * scale[..., None]).reshape(-1, len(state))  # [212, D]
+            scale = (1 / np.sqrt(1 + (error / 2.5) ** 2) / sigma)[:, None]  # [112, 1]
+            weighted = (jacobian * scale[..., None]).reshape(-1, len(state))  # [224, D]
             right = (residual * scale).ravel()
             hessian = weighted.T @ weighted + precision
             gradient = weighted.T @ right + precision @ state
@@ -209,17 +233,17 @@ class TemplateFitter:
         return precision
 
     def _linearise(self, problem: _Problem, state, target):
-        """Residual ``[106, 2]`` and Jacobian ``[106, 2, D]`` in inter-ocular units."""
+        """Residual ``[112, 2]`` and Jacobian ``[112, 2, D]`` in inter-ocular units."""
         count_identity = len(self._identity)
         coefficients, actions = state[6 : 6 + count_identity], state[6 + count_identity :]
         points = (
             problem.mean
             + np.tensordot(coefficients, problem.identity, 1)
             + np.tensordot(actions, problem.actions, 1)
-        )  # [106, 3]
+        )  # [112, 3]
         rotation, derivatives = _rotation(*state[:3])
         seen = points @ rotation.T
-        inverse = 1 / (CAMERA_DISTANCE - seen[:, 2])  # [106]
+        inverse = 1 / (CAMERA_DISTANCE - seen[:, 2])  # [112]
         focal = np.exp(state[5])
 
         def projected(change):  # [..., 106, 3] -> [..., 106, 2]
@@ -232,12 +256,15 @@ class TemplateFitter:
             jacobian[:, :, axis] = projected(points @ derivative.T)
         jacobian[:, 0, 3] = jacobian[:, 1, 4] = 1
         jacobian[:, :, 5] = image
-        bases = np.concatenate([problem.identity, problem.actions])  # [K + A', 106, 3]
+        bases = np.concatenate([problem.identity, problem.actions])  # [K + A', 112, 3]
         jacobian[:, :, 6:] = projected(bases @ rotation.T).transpose(1, 2, 0)
         return image + state[3:5] - target, jacobian
 
-    def _head_fit(self, state, landmarks, centre, scale, size) -> HeadFit:
-        """Turn the solver's state into a HeadFit, with the residual warp."""
+    def _head_fit(self, state, landmarks, ears, centre, scale, size) -> HeadFit:
+        """Turn the solver's state into a HeadFit, with the residual warp.
+
+        ``landmarks`` ends with those points of the ears that ``ears [6]`` says are there.
+        """
         count_identity = len(self._identity)
         coefficients = state[6 : 6 + count_identity].astype(np.float32)
         actions = np.zeros(len(self.template.action_names), np.float32)
@@ -251,9 +278,10 @@ class TemplateFitter:
             *size,
         )
         linear = self.template.pose(coefficients, actions, None)
-        points = self._landmarks_at(linear, state[0])
+        points = np.r_[self._landmarks_at(linear, state[0]), self._ears[ears] @ linear]
         pixels = camera.pixels(points, *size)[:, :2]
-        error = float(np.sqrt(((pixels - landmarks) ** 2).sum(1).mean()) / scale)
+        squared = ((pixels - landmarks) ** 2).sum(1)[:EAR_TOP]
+        error = float(np.sqrt(squared.mean()) / scale)
         residual = self._residual_warp(linear, points, pixels, landmarks, camera, size)
         return HeadFit(
             camera=camera,
@@ -279,23 +307,23 @@ class TemplateFitter:
         """Displacement ``[N, 3]`` that moves the landmarks where they were detected.
 
         Kernel ridge regression with two Gaussians; contour points that slide along the hair, and
-        the pupils, hardly count.
+        the pupils, hardly count. Points after the landmarks are the ears'.
         """
         width, _ = size
         focal = camera.projection[0, 0] * width / 2  # pixels
-        depth = camera.pixels(points, *size)[:, 2]  # [106]
+        depth = camera.pixels(points, *size)[:, 2]  # [L]
         offset = (landmarks - pixels) * [1, -1] * (depth / focal)[:, None]  # metres, image plane
         offset = np.c_[offset, np.zeros(len(offset))] @ camera.world_to_camera[:3, :3]
         length = np.linalg.norm(offset, axis=1, keepdims=True)
         offset *= np.minimum(1, 0.012 / (length + 1e-9))
         trust = np.ones(len(points))
-        trust[CONTOUR] = 0.35
+        trust[CONTOUR] = trust[EAR_TOP:] = 0.35
         trust[[0, 1, 9, 10, 11, 12, 17, 25, 26, 27, 28]] = 0.1
         trust[[34, 38, 88, 92]] = 0.05
         kernel = _kernel(points, points) + np.diag(0.35 / trust)
         solution = np.linalg.solve(kernel, offset)
         residual = np.zeros_like(vertices)
-        near = np.linalg.norm(vertices - points.mean(0), axis=1) < 0.19
+        near = np.linalg.norm(vertices - points[:EAR_TOP].mean(0), axis=1) < 0.19
         residual[near] = _kernel(vertices[near], points) @ solution
         return residual.astype(np.float32)
 

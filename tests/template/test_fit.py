@@ -1,11 +1,15 @@
 """The fit recovers cameras, shapes and expressions that it is shown."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from id2head_core.camera import photo_camera
 from id2head_core.structures import DetectedFace, FaceParsing, Identity, Photo
-from id2head_core.template.fit import CAMERA_DISTANCE, TemplateFitter, _rotation
+from id2head_core.template.ears import ear_points, ear_weights
+from id2head_core.template.fit import CAMERA_DISTANCE, EYE_CORNERS, TemplateFitter, _rotation
 from id2head_core.template.head_template import HeadTemplate
 
 SIZE = (640, 800)
@@ -44,6 +48,35 @@ def test_known_pose_is_recovered(fitter, yaw):
     assert fit.yaw == pytest.approx(-yaw, abs=4)
     assert fit.roll == pytest.approx(-6, abs=2)
     assert fit.landmark_error < 2.5
+
+
+def with_ears(fitter, identity, vertices, camera):
+    """The identity with the ears of a known head in its parsing."""
+    template, probabilities = fitter.template, np.zeros((19, *SIZE[::-1]), np.float32)
+    for side, label in ((-1, 7), (1, 8)):
+        ear = (template.regions["ears"] > 0.5) & (np.sign(template.mean[:, 0]) == side)
+        outline = cv2.convexHull(camera.pixels(vertices[ear], *SIZE)[:, :2].astype(np.int32))
+        cv2.fillPoly(probabilities[label], [outline], 1.0)
+    return replace(identity, parsing=FaceParsing(probabilities, np.eye(2, 3, dtype=np.float32)))
+
+
+def test_ears_are_met(fitter):
+    weights = ear_weights(fitter.template.mean, fitter.template.regions["ears"])
+    rotation, _ = _rotation(0.0, np.radians(4), np.radians(-6))
+    camera = photo_camera(rotation, np.array([0, 0, -CAMERA_DISTANCE]), 2600.0, (330, 420), *SIZE)
+    errors = []
+    for seed in (20, 21, 23):
+        shape = np.random.default_rng(seed).normal(0, 0.7, 60).astype(np.float32)
+        bare = observe(fitter, 0, shape, np.zeros(52, np.float32))
+        vertices = fitter.template.pose(shape, np.zeros(52, np.float32), None)
+        shown = with_ears(fitter, bare, vertices, camera)
+        wanted, seen = ear_points(shown.parsing, bare.face.landmarks[EYE_CORNERS], 60.0)
+        assert seen.all()
+        for fit in (fitter(bare), fitter(shown)):
+            points = fit.camera.pixels(weights @ fit.vertices, *SIZE)[:, :2]
+            errors.append(np.linalg.norm(points - wanted, axis=1).mean())
+    without, with_them = np.mean(errors[::2]), np.mean(errors[1::2])
+    assert with_them < 0.6 * without
 
 
 def test_residual_warp_brings_landmarks_home(fitter):
