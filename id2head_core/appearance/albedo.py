@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ..expressions import EXPRESSIONS
+from ..ramp import smoothstep
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
 from ..template.hair import HairTemplate, scalp_coverage
 from ..template.head_template import HeadTemplate
@@ -19,7 +20,7 @@ from .completion import (
 from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
 from .eyes import project_eyes
-from .face_regions import FaceRegions, smoothstep
+from .face_regions import FaceRegions
 from .hair_texture import hair_material
 from .photo_projection import bearded, luma, project_photo, skin_darkness
 from .uv_atlas import UVAtlas

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from ..ramp import smoothstep
 from .delight import reference_texels
-from .face_regions import FaceRegions, smoothstep
+from .face_regions import FaceRegions
 from .photo_projection import luma, to_srgb
 from .uv_atlas import UVAtlas, gaussian, pull_push
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..ramp import smoothstep
 from ..render.shading import sh_basis
-from .face_regions import FaceRegions, smoothstep
+from .face_regions import FaceRegions
 from .photo_projection import PhotoTexture, luma
 from .uv_atlas import gaussian
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .face_regions import FaceRegions, smoothstep
+from ..ramp import smoothstep
+from .face_regions import FaceRegions
 from .photo_projection import luma
 from .uv_atlas import gaussian
 

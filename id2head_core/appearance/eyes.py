@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import torch
 
+from ..ramp import smoothstep
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
 from ..structures import HeadFit, HeadPart, Identity
-from .face_regions import smoothstep
 from .photo_projection import EYES, GLASSES, luma, nearest_depth, sample_parsing, sample_photo
 from .uv_atlas import pull_push
 

@@ -8,15 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from ..ramp import smoothstep
 from ..template.fit import BROWS, CHIN, LEFT_EYE, MOUTH, NOSE_TIP, RIGHT_EYE
 from ..template.head_template import HeadTemplate
 from .uv_atlas import UVAtlas
-
-
-def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
-    """Cubic ramp from 0 at ``low`` to 1 at ``high``."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 class FaceRegions:

@@ -8,11 +8,11 @@ millimetres. Alpha cuts the outline into tapering strands.
 import cv2
 import numpy as np
 
+from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity, Material
 from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
 from ..template.hair_fit import CROPPED
 from ..template.hair_view import HIDDEN, HairView, curliness
-from .face_regions import smoothstep
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
 ROUGHNESS, CROPPED_ROUGHNESS = 0.55, 0.8

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from ..camera import Camera
+from ..ramp import smoothstep
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
 from ..structures import FaceParsing, HeadFit, Identity
 from ..template.fit import LEFT_EYE, RIGHT_EYE
-from .face_regions import FaceRegions, smoothstep
+from .face_regions import FaceRegions
 from .uv_atlas import UVAtlas, gaussian
 
 SKIN = (1, 2, 3, 10, 12, 13)

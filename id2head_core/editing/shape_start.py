@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from .. import weights
-from ..appearance.face_regions import smoothstep
 from ..geometry.contact import without_crossing
+from ..ramp import smoothstep
 from ..template.head_template import HeadTemplate
 from .head_state import HeadState
 from .wish_list import Wish

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as functional
 from scipy.spatial import cKDTree
 
-from ..appearance.face_regions import smoothstep
 from ..camera import Camera, orbit_camera
 from ..identity.arcface import ArcFace
+from ..ramp import smoothstep
 from ..render.head_renderer import STUDIO
 from ..render.normals import vertex_normals_torch
 from ..render.rasterizer import create_rasterizer

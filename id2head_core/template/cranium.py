@@ -5,6 +5,7 @@ Hair covers the skull, so its outline can only lie above it; on a bald head it i
 
 import numpy as np
 
+from ..ramp import smoothstep
 from ..structures import FaceParsing, HeadFit
 
 HEAD, HAIR, HAT = (1, 2, 3, 7, 8, 10, 17), 17, 18
@@ -51,8 +52,7 @@ def cranium_correction(
     excess = (mask_top - crop[top, 1]) / metre + (HAIR_DEPTH if hairy else 0.0)
     excess = float(np.clip(excess, 0.0 if hairy else -LARGEST_RISE, LARGEST_CUT))
     height = fit.neutral[:, 1]
-    share = np.clip((height - BROW_HEIGHT) / (height[skin].max() - BROW_HEIGHT), 0, 1)
-    none[:, 1] = -excess * share * share * (3 - 2 * share)
+    none[:, 1] = -excess * smoothstep(BROW_HEIGHT, height[skin].max(), height)
     return none
 
 

@@ -16,6 +16,7 @@ from ..structures import FaceParsing, HeadFit, Identity
 from .cranium import cranium_correction
 from .ears import POINTS, ear_points, ear_weights
 from .head_template import HeadTemplate
+from .neck import neck_correction
 
 CAMERA_DISTANCE = 1.4
 """From the camera to the origin of the head, metres; selfies do not tell it reliably."""
@@ -133,12 +134,14 @@ class TemplateFitter:
             state, np.r_[landmarks, ears[seen]], seen, centre, scale, identity.photo.size
         )
         skin = self.template.skin_vertex
-        skull = cranium_correction(fit, skin, identity.parsing, identity.photo.size)
-        residual = fit.residual + skull
+        seen_by = (skin, identity.parsing, identity.photo.size)
+        outline = cranium_correction(fit, *seen_by)
+        outline += neck_correction(fit, self.template.mean, *seen_by)
+        residual = fit.residual + outline
         return replace(
             fit,
             residual=residual,
-            vertices=fit.vertices + skull,
+            vertices=fit.vertices + outline,
             neutral=self.template.neutral(fit.identity, residual),
         )
 

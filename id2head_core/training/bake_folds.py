@@ -11,7 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from ..appearance.face_regions import smoothstep
+from ..ramp import smoothstep
 from ..render.normals import vertex_normals
 
 
