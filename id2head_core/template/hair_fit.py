@@ -44,6 +44,9 @@ BALD_SHARE = 0.05
 CROWN = 0.5
 """Trust that the crown is bald where the head is bald above the forehead."""
 
+CROWN_WIDTH, CROWN_DROP, CROWN_TOP = 0.06, 0.055, 0.105
+"""Half the width of a bald crown, how far it reaches down behind, and from which height, metres."""
+
 LIT = (0.35, 0.85)
 """Quantiles of brightness between which hair counts as lit; above are highlights."""
 
@@ -248,7 +251,8 @@ def _presence(view, evidence, measured) -> np.ndarray:
     presence, known = evidence.presence, evidence.known
     if bald_top:  # what is left grows below the widest part of the skull
         style = np.minimum(style, np.clip((0.035 - y) / SPAN, -1, 1))
-        crown = np.clip(np.minimum(y - 0.05, 0.06 - abs(x)) / SPAN, 0, 1)
+        across, down = x / CROWN_WIDTH, np.maximum(CROWN_TOP - y, 0) / CROWN_DROP
+        crown = np.clip(CROWN_WIDTH * (1 - np.hypot(across, down)) / SPAN, 0, 1)
         # hair at the sides does not meet behind; what seems to stand there is theirs
         bare = (crown > 0) & ((known < CROWN) | (z < 0.02) & (abs(x) < 0.045))
         presence = np.where(bare, -crown, presence)
