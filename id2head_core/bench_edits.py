@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .appearance.photo_projection import to_srgb
+from .colour import to_srgb
 from .config import full
 from .editing import shape_start
 from .editing.head_state import HeadState

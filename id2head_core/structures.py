@@ -87,7 +87,7 @@ class Identity:
     """What stage 0 knows about the visitor.
 
     Attributes:
-        photo: the whole photo.
+        photo: the whole photo, brightened if it was taken in the dark.
         face: the chosen face.
         embedding: float32 ``[512]``, ArcFace, unit norm.
         parsing: segmentation around the head.

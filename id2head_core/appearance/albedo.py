@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
+from ..colour import luma
 from ..expressions import EXPRESSIONS
 from ..ramp import smoothstep
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Material
@@ -22,7 +23,7 @@ from .expression_removal import soften_folds
 from .eyes import project_eyes
 from .face_regions import FaceRegions
 from .hair_texture import hair_material
-from .photo_projection import bearded, luma, project_photo, skin_darkness
+from .photo_projection import bearded, project_photo, skin_darkness
 from .uv_atlas import UVAtlas
 
 LIP_ROUGHNESS, SKIN_ROUGHNESS, EYE_ROUGHNESS = 0.42, 0.58, 0.12

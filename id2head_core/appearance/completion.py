@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
+from ..colour import luma, to_srgb
 from ..ramp import smoothstep
 from .delight import reference_texels
 from .face_regions import FaceRegions
-from .photo_projection import luma, to_srgb
 from .uv_atlas import UVAtlas, gaussian, pull_push
 
 MOUTH_COLOUR = (0.13, 0.035, 0.03)

@@ -1,11 +1,13 @@
 """Take the light of the photo out of the skin: shading, side shadows, highlights."""
 
+import cv2
 import numpy as np
 
+from ..colour import luma, to_linear, to_srgb
 from ..ramp import smoothstep
 from ..render.shading import sh_basis
 from .face_regions import FaceRegions
-from .photo_projection import PhotoTexture, luma
+from .photo_projection import PhotoTexture
 from .uv_atlas import gaussian
 
 SHADING_EXPONENT = 0.6
@@ -23,6 +25,12 @@ HUE_SHARE = 0.8
 
 TARGET_LUMINANCE, EXPOSURE_SHARE = 0.32, 0.2
 """Linear luminance that a darker photo's skin is pulled towards, and how far (in log space)."""
+
+SKIN_A, SKIN_B = (5.0, 19.0), (8.0, 25.0)
+"""CIELAB a* and b* within which measured human skin lies, from pale to dark, generously."""
+
+TINT_SHARE = 0.4
+"""Share of what lies outside that is kept: the rest is the light and the camera."""
 
 
 def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
@@ -64,11 +72,21 @@ def _exposure(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> 
     is kept instead.
     """
     reference = reference_texels(photo.weight, regions)
-    seen = np.median(photo.colour[reference], axis=0)
+    seen = plausible_tint(np.median(photo.colour[reference], axis=0))
     matte = np.median(albedo[reference], axis=0)
     level = float(luma(matte))
     gain = np.clip(TARGET_LUMINANCE / max(level, 1e-3), 1.0, 3.0) ** EXPOSURE_SHARE
     return gain * (seen / luma(seen)) / np.maximum(matte / level, 1e-3)
+
+
+def plausible_tint(colour: np.ndarray) -> np.ndarray:
+    """Linear RGB ``[3]`` of skin with less of a tint that skin does not have."""
+    srgb = to_srgb(colour.clip(0, 1)).astype(np.float32)
+    lab = cv2.cvtColor(srgb[None, None], cv2.COLOR_RGB2LAB)
+    bounds = np.array([SKIN_A, SKIN_B], np.float32)
+    inside = np.clip(lab[0, 0, 1:], bounds[:, 0], bounds[:, 1])
+    lab[0, 0, 1:] = inside + TINT_SHARE * (lab[0, 0, 1:] - inside)
+    return to_linear(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)[0, 0].clip(0, 1))
 
 
 def reference_texels(weight: np.ndarray, regions: FaceRegions) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..colour import luma
 from ..ramp import smoothstep
 from .face_regions import FaceRegions
-from .photo_projection import luma
 from .uv_atlas import gaussian
 
 DEEP = 0.15

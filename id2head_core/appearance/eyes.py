@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import torch
 
+from ..colour import luma
 from ..ramp import smoothstep
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
 from ..structures import HeadFit, HeadPart, Identity
-from .photo_projection import EYES, GLASSES, luma, nearest_depth, sample_parsing, sample_photo
+from .photo_projection import EYES, GLASSES, nearest_depth, sample_parsing, sample_photo
 from .uv_atlas import pull_push
 
 IRIS_COSINE, PUPIL_COSINE = 0.93, 0.985

@@ -8,7 +8,7 @@ import numpy as np
 from ..appearance.albedo import AppearanceBuilder
 from ..appearance.completion import paint_scalp
 from ..appearance.face_regions import FaceRegions
-from ..appearance.photo_projection import luma, to_srgb
+from ..colour import luma, to_srgb
 from ..ramp import smoothstep
 from ..structures import HairFit, Material
 from ..template.hair import HairTemplate, scalp_coverage

@@ -4,6 +4,7 @@ from ..config import PipelineConfig
 from ..structures import DetectedFace, Identity, Photo
 from . import face_quality
 from .demographics import Demographics
+from .exposure import well_exposed
 from .face_analysis import FaceAnalysis
 from .face_parsing import FaceParser
 
@@ -40,7 +41,7 @@ class IdentityAnalyser:
         face_quality.check_occlusion(photo, face, parsing)
         embedding = self.face_analysis.embedding(photo, face)
         age, gender = self.demographics.estimate(photo, face)
-        return Identity(photo, face, embedding, parsing, age, gender)
+        return Identity(well_exposed(photo, parsing), face, embedding, parsing, age, gender)
 
     def find(
         self, photo: Photo, face_index: int | None = None

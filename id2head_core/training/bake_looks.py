@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import torch
 
+from ..colour import to_linear, to_srgb
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..template.head_template import BoundPart, HeadTemplate
 from . import bake_eyes
 from .bake_lashes import lash_alpha
-from .bake_skins import SKINS, TONES, SkinBaker, pores, to_linear, to_srgb
+from .bake_skins import SKINS, TONES, SkinBaker, pores
 
 logger = logging.getLogger(__name__)
 

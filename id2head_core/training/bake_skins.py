@@ -15,6 +15,7 @@ from scipy import sparse
 
 from ..appearance.uv_atlas import UVAtlas, pull_push
 from ..camera import orbit_camera
+from ..colour import to_linear
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..template.head_template import HeadTemplate
 from ..template.mouth import CONTACT
@@ -234,15 +235,3 @@ def _high_pass(image: np.ndarray, sigma: float) -> np.ndarray:
 def _ramp(value, low: float, high: float) -> np.ndarray:
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
-
-
-def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """SRGB in [0, 1] to linear RGB."""
-    srgb = np.asarray(srgb)
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear RGB in [0, 1] to sRGB."""
-    linear = np.clip(linear, 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

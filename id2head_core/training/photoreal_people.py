@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..appearance.albedo import AppearanceBuilder
-from ..appearance.photo_projection import to_srgb
+from ..colour import to_srgb
 from ..config import full
 from ..errors import ID2HeadError, OptionError
 from ..identity.analyse import IdentityAnalyser

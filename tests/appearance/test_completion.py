@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from id2head_core.appearance.completion import blend_bands
-from id2head_core.appearance.photo_projection import to_linear, to_srgb
 from id2head_core.appearance.uv_atlas import pull_push
+from id2head_core.colour import to_linear, to_srgb
 
 
 def test_srgb_round_trip():

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from id2head_core.appearance.completion import complete_skin
-from id2head_core.appearance.delight import remove_light
+from id2head_core.appearance.delight import plausible_tint, remove_light
 from id2head_core.appearance.expression_removal import soften_folds
 from id2head_core.appearance.face_regions import FaceRegions
-from id2head_core.appearance.photo_projection import PhotoTexture, luma
+from id2head_core.appearance.photo_projection import PhotoTexture
 from id2head_core.appearance.uv_atlas import UVAtlas
+from id2head_core.colour import luma, to_linear, to_srgb
 from id2head_core.render.normals import vertex_normals
 from id2head_core.template.head_template import HeadTemplate
 
@@ -88,3 +89,23 @@ def test_folds_lose_their_redness_and_a_blush_keeps_it(regions):
         redness[what] = tints[1] / tints[0]
     assert redness["fold"] < 0.75
     assert redness["blush"] > 0.97
+
+
+@pytest.mark.parametrize(
+    ("srgb", "changes"),
+    [
+        ((200, 127, 106), True),
+        ((161, 93, 66), True),
+        ((96, 70, 60), False),
+        ((183, 146, 134), False),
+    ],
+)
+def test_skin_loses_part_of_a_tint_that_skin_does_not_have(srgb, changes):
+    """Orange skin under warm light gets less orange; usual dark and fair skin is left alone."""
+    colour = to_linear(np.array(srgb) / 255.0)
+    tinted = 255 * to_srgb(plausible_tint(colour))
+    if not changes:
+        assert tinted == pytest.approx(srgb, abs=1)
+        return
+    assert tinted[0] < srgb[0] - 3 and tinted[1] > srgb[1] + 1
+    assert luma(plausible_tint(colour)) == pytest.approx(luma(colour), rel=0.05)
