@@ -16,7 +16,7 @@ POINTS = 6
 RIM = 0.1
 """Share of an ear's vertices, or pixels, whose mean is a point of it."""
 
-COMPLETE = 0.95
+COMPLETE = 0.9
 """Share of the model's height that an ear has to reach in the photo; hair covers the rest."""
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity
 from .hair import BALD, HairTemplate, lock_relief
 from .hair_style import choose_style
@@ -29,11 +30,18 @@ THIN = 0.002
 SPAN = 0.03
 """Distance from the outline at which presence saturates, metres."""
 
+ONE_SIDED = (0.01, 0.03)
+"""Hair that stands out this much further on one side is there on that side only, metres."""
+
 FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
 EAR_INSIDE = 0.003
 """No hair grows below an ear that the photo shows and that stands out further than this, metres."""
+
+LOBE = (-0.02, -0.01)
+"""Below and before this height and depth hair does not hang beside an ear that is seen, but behind
+it, metres."""
 
 CROPPED = 0.010
 """Hair with less volume than this lies on the skull: a buzz cut, or tied back; metres."""
@@ -81,6 +89,11 @@ class _Evidence:
         """Mean thickness at the outline, metres; small where hardly any outline was seen."""
         trust = self.sideways.sum()
         return float(((self.hull * self.sideways).sum() + 60 * THIN) / (trust + 60))
+
+    @property
+    def alike(self) -> np.ndarray:
+        """How well each ray may have the other side's hair, [0, 1]: 0 where it would stand out."""
+        return 1 - smoothstep(*ONE_SIDED, self.hull[:, ::-1] - self.hull)
 
 
 def fit_hair(template: HairTemplate, identity: Identity, fit: HeadFit) -> HairFit:
@@ -198,8 +211,10 @@ def _hairline(view, located, hidden, hair, hull, length) -> tuple[np.ndarray, np
     y, z = view.proxy[:, 1], view.proxy[:, 2]
     # locks that leave the head sideways, and necks beside which there is none
     hangs = (length > 0.006) & (hull > 0.008) & (known == 0)
+    behind = (hangs | (presence > 0)) & (y < LOBE[0]) & (z > LOBE[1]) & _shown_ears(view)
+    hangs &= ~behind
     presence = np.where(hangs, np.clip(length / SPAN, 0.1, 1), presence)
-    gone = (hull < 0.003) & ~hidden[:, 2] & (y < -0.03) & (known == 0)
+    gone = (hull < 0.003) & ~hidden[:, 2] & (y < -0.03) & (known == 0) | behind
     presence = np.where(gone, -0.5, presence)
     known = np.maximum(known, 0.7 * (hangs | gone))
     beard = (y < -0.012) & (z > 0.0) & (presence > 0) & (hull < 0.02)
@@ -226,7 +241,7 @@ def _spread(template, values, trust, sigmas, keep) -> np.ndarray:
 
 
 def _both_sides(values, trust, share):
-    """Add the mirrored evidence where a side was not seen."""
+    """Add the mirrored evidence, times ``share``, where a side was not seen."""
     mirrored = trust[:, ::-1] * np.clip(1 - 3 * trust, 0, 1) * share
     total = trust + mirrored
     mixed = (values * trust + values[:, ::-1] * mirrored) / np.maximum(total, 1e-6)
@@ -257,7 +272,7 @@ def _presence(view, evidence, measured) -> np.ndarray:
         bare = (crown > 0) & ((known < CROWN) | (z < 0.02) & (abs(x) < 0.045))
         presence = np.where(bare, -crown, presence)
         known = np.where(bare, CROWN, known)
-    values, trust = _both_sides(presence - style, known, 0.6)
+    values, trust = _both_sides(presence - style, known, 0.6 * evidence.alike)
     field = style + _spread(template, values, trust, (9.0, 4.0, 1.2), 0.04)
     own = np.clip(known * 1.5, 0, 1)
     field = field * (1 - own) + presence * own
@@ -283,7 +298,7 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     style = _spread(template, measured, (measured > 0) * 1.0, (6.0, 2.0, 0.8), 1e-3)
     style = np.where(measured > 0, measured, np.maximum(style, THIN))
     growth = np.clip(evidence.hull - style, -0.05, 0.07)
-    growth, trust = _both_sides(growth, evidence.sideways * has, 0.3)
+    growth, trust = _both_sides(growth, evidence.sideways * has, 0.3 * evidence.alike)
     field = _spread(template, growth, trust, (14.0, 6.0, 1.6), 0.08)
     seen = (trust > 0.2) & (evidence.hull < 0.98 * REACH)
     limit = np.quantile(evidence.hull[seen], 0.95) if seen.any() else REACH
@@ -315,8 +330,39 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     return np.where(has, np.maximum(thickness, THIN), np.minimum(thickness, presence * SPAN))
 
 
+def _shown_ears(view: HairView) -> np.ndarray:
+    """Rays ``[P]`` of the sides whose ear the photo shows."""
+    shown = [side for side, vote in _ear_votes(view) if vote is not None and vote < -0.3]
+    wide = np.zeros(view.template.grid[:2], bool)
+    for side in shown:
+        wide |= side
+    return wide.ravel()
+
+
 def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
     """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
+    template = view.template
+    height = template.image(template.ear_height)
+    for side, vote in _ear_votes(view):
+        if vote is None:
+            continue
+        here = side & (height > 0)
+        if vote > 0.3:
+            raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
+            thickness = np.maximum(thickness, template.blur(raised, 0.8))
+        elif vote < -0.3:
+            lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
+            thickness = np.minimum(thickness, template.blur(lowered, 0.8))
+            inside = side & (height > EAR_INSIDE)  # it would show in the hollow of the ear
+            thickness = np.where(inside, np.minimum(thickness, -THIN), thickness)
+    return thickness
+
+
+def _ear_votes(view: HairView) -> list[tuple[np.ndarray, float | None]]:
+    """Columns of either side, bool ``[1, C + 1]``, and its ear: 1 covered, -1 shown, None unknown.
+
+    An ear that does not tell is like the other one.
+    """
     template = view.template
     height = template.image(template.ear_height)
     left = np.arange(height.shape[1])[None] > height.shape[1] // 2
@@ -334,16 +380,4 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
         certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
         votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
     votes = [vote if vote is not None else votes[1 - i] for i, vote in enumerate(votes)]
-    for side, vote in zip((~left, left), votes, strict=True):
-        if vote is None:
-            continue
-        here = side & (height > 0)
-        if vote > 0.3:
-            raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
-            thickness = np.maximum(thickness, template.blur(raised, 0.8))
-        elif vote < -0.3:
-            lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
-            thickness = np.minimum(thickness, template.blur(lowered, 0.8))
-            inside = side & (height > EAR_INSIDE)  # it would show in the hollow of the ear
-            thickness = np.where(inside, np.minimum(thickness, -THIN), thickness)
-    return thickness
+    return list(zip((~left, left), votes, strict=True))
