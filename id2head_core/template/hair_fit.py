@@ -55,6 +55,10 @@ CROWN = 0.5
 CROWN_WIDTH, CROWN_DROP, CROWN_TOP = 0.06, 0.055, 0.105
 """Half the width of a bald crown, how far it reaches down behind, and from which height, metres."""
 
+NAPE_DEPTH, NAPE_DROP, NAPE_BLUR = (0.02, 0.05), (0.01, 0.04), 8.0
+"""Behind and below these distances from the middle of the skull, metres, the hairline is level:
+blurred around the neck with this standard deviation, cells."""
+
 LIT = (0.35, 0.85)
 """Quantiles of brightness between which hair counts as lit; above are highlights."""
 
@@ -276,6 +280,9 @@ def _presence(view, evidence, measured) -> np.ndarray:
     field = style + _spread(template, values, trust, (9.0, 4.0, 1.2), 0.04)
     own = np.clip(known * 1.5, 0, 1)
     field = field * (1 - own) + presence * own
+    nape = smoothstep(*NAPE_DEPTH, -z) * smoothstep(*NAPE_DROP, -y) * (1 - own)
+    level = ndimage.gaussian_filter1d(field[:, :-1], NAPE_BLUR, axis=1, mode="wrap")
+    field += nape * (np.c_[level, level[:, :1]] - field)
     field = template.blur(field, 0.7)
     has = (field > 0) & ~template.image(template.free)
     has[-1] = False

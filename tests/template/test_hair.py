@@ -258,6 +258,50 @@ def test_hair_grows_below_an_ear_only_where_the_photo_hides_it(hair_template, he
     assert (hair.thickness > 0).mean() > 0.2
 
 
+def with_shown_ears(template, head, wanted, body, fit):
+    """A photo of ``wanted`` hair whose ears are seen."""
+    view = HairView(person(wanted, body), fit, template)
+    height = template.ear_height[:, None]
+    tips = view.proxy + template.directions(head.mean) * height
+    columns, rows = view.locate(tips[height[:, 0] > 0.006])[:, :2].round().astype(int).T
+    labels = np.where(wanted, HAIR, np.where(body, SKIN, 0)).repeat(2, 0).repeat(2, 1)
+    for row, column in zip(2 * rows, 2 * columns, strict=True):
+        labels[row - 6 : row + 7, column - 6 : column + 7] = EAR
+    return identity_of(labels), view
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_ponytail_hangs_on_its_side_and_behind_the_ear(hair_template, head, side):
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short01"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    left, top = view.locate(np.array([[side * 0.05, 0.05, 0.0]]))[0, :2].round().astype(int)
+    right, bottom = view.locate(np.array([[side * 0.105, -0.14, 0.0]]))[0, :2].round().astype(int)
+    tail = np.zeros_like(wanted)
+    tail[top:bottom, min(left, right) : max(left, right)] = True
+    wanted |= tail & ~body
+    photo, view = with_shown_ears(hair_template, head, wanted, body, fit)
+    thickness = fit_hair(hair_template, photo, fit).thickness
+    x, y, z = view.proxy.T
+    low = (y < -0.06) & (y > -0.1) & (z < -0.01) & (z > -0.06) & (abs(x) > 0.03)
+    own, other = low & (np.sign(x) == side), low & (np.sign(x) == -side)
+    assert (thickness[own] > 0.01).mean() > max(0.4, 2 * (thickness[other] > 0.01).mean())
+    before = (y < -0.03) & (y > -0.1) & (z > 0.01) & (abs(x) > 0.03)
+    assert (thickness[before] > 0).mean() < 0.05
+
+
+def test_the_unseen_hairline_at_the_nape_is_level(hair_template, head):
+    """A neck without hair beside it, below hair that the style continues behind it."""
+    wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "bob01"))
+    view = HairView(person(wanted, body), fit, hair_template)
+    limit = int(view.locate(np.array([[0, -0.05, 0.0]]))[0, 1])
+    wanted[limit:] = False
+    hair = fit_hair(hair_template, person(wanted, body), fit)
+    has = hair_template.image(hair.thickness)[:, :-1] > 0
+    sixth = has.shape[1] // 6  # columns start and end at the back
+    lowest = [np.flatnonzero(has[:, column]).max() for column in range(-sixth, sixth)]
+    assert np.ptp(lowest) <= 4
+
+
 def test_a_tuft_on_a_thread_is_not_hair(hair_template, head):
     wanted, body, fit = silhouettes(hair_template, head, style(hair_template, "short01"))
     view = HairView(person(wanted, body), fit, hair_template)
