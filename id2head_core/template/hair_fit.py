@@ -350,7 +350,9 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
     """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
     template = view.template
     height = template.image(template.ear_height)
-    for side, vote in _ear_votes(view):
+    votes = _ear_votes(view)
+    for (side, own), (_, other) in zip(votes, votes[::-1], strict=True):
+        vote = other if own is None else own
         if vote is None:
             continue
         here = side & (height > 0)
@@ -366,10 +368,7 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
 
 
 def _ear_votes(view: HairView) -> list[tuple[np.ndarray, float | None]]:
-    """Columns of either side, bool ``[1, C + 1]``, and its ear: 1 covered, -1 shown, None unknown.
-
-    An ear that does not tell is like the other one.
-    """
+    """Columns of either side, ``[1, C + 1]``, and its ear: 1 covered, -1 shown, None unknown."""
     template = view.template
     height = template.image(template.ear_height)
     left = np.arange(height.shape[1])[None] > height.shape[1] // 2
@@ -386,5 +385,4 @@ def _ear_votes(view: HairView) -> list[tuple[np.ndarray, float | None]]:
         shown, covered = (ear * seen).sum(), (hair * seen).sum()
         certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
         votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
-    votes = [vote if vote is not None else votes[1 - i] for i, vote in enumerate(votes)]
     return list(zip((~left, left), votes, strict=True))
