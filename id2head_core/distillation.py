@@ -46,6 +46,7 @@ from .prompts import (
 from .structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, Identity, Progress
 from .template.hair import HairTemplate
 from .template.head_template import HeadTemplate
+from .template.neck import widened_neck
 
 FEMALE = 0.5
 """Steps from the mean head to the mean woman's, along the axis that starts at the mean man's."""
@@ -120,7 +121,9 @@ class Distillation:
         measured, in words.
         """
         looks = self.looks(identity, measured)
+        mean = self.template.mean
         change = FEMALE * (2 * self.female(identity) - 1) * axes()["female"]
+        change = change + widened_neck(mean + change, mean)
         neutral = self.template.neutral(np.zeros(0, np.float32), change)
         nothing = np.zeros(len(self.template.action_names), np.float32)
         fit = HeadFit(

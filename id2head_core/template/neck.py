@@ -49,11 +49,15 @@ def neck_correction(
     """
     widths = _edges(fit, mean, skin, parsing, size)
     width = (sum(widths) + TYPICAL_ROWS * TYPICAL) / (len(widths) + TYPICAL_ROWS)
-    width = float(np.clip(width, *LIMITS))
-    offset = np.zeros_like(fit.neutral)
+    return widened_neck(fit.neutral, mean, float(np.clip(width, *LIMITS)))
+
+
+def widened_neck(neutral: np.ndarray, mean: np.ndarray, width: float = TYPICAL) -> np.ndarray:
+    """Offset ``[N, 3]`` that makes the neck of a head ``[N, 3]`` wider by the factor ``width``."""
+    offset = np.zeros_like(neutral)
     wider = (width - 1) * _weight(mean)
-    offset[:, 0] = wider * fit.neutral[:, 0]
-    offset[:, 2] = DEEPER * wider * (fit.neutral[:, 2] - AXIS)
+    offset[:, 0] = wider * neutral[:, 0]
+    offset[:, 2] = DEEPER * wider * (neutral[:, 2] - AXIS)
     return offset
 
 
