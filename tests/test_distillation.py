@@ -16,6 +16,7 @@ from id2head_core.geometry.head_geometry import build_geometry
 from id2head_core.guidance.prior_image import ControlRenderer
 from id2head_core.prompts import Looks, hair_colour
 from id2head_core.structures import HairFit
+from id2head_core.template.neck import widened_neck
 from tests.geometry.geometry_oracle import start, templates
 
 
@@ -122,9 +123,11 @@ def test_a_configured_prompt_takes_the_place_of_the_measured_one(distillation, m
 def test_pure_runs_begin_with_the_mean_head_and_hair_as_the_words_say(distillation, monkeypatch):
     template, hair_template = templates()
     fit, shell = distillation.pure_start(person(30, 0.5), hair("long01", "black"))
-    np.testing.assert_allclose(fit.neutral, template.mean, atol=1e-3)
+    neck = widened_neck(template.mean, template.mean)
+    np.testing.assert_allclose(fit.neutral, template.mean + neck, atol=1e-3)
     np.testing.assert_array_equal(fit.vertices, fit.neutral)
-    assert not fit.residual.any() and not fit.actions.any() and fit.yaw == 0
+    np.testing.assert_allclose(fit.residual, neck, atol=1e-6)
+    assert not fit.actions.any() and fit.yaw == 0
     looks = distillation.looks(person(30, 0.5), shell)
     assert (looks.style, looks.colour) == ("long", "black")
     geometry = build_geometry(template, hair_template, fit, shell, brows=True)
