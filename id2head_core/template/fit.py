@@ -1,6 +1,6 @@
-"""Fit camera, identity and the photo's own expression of the template to 106 landmarks.
+"""Fit camera, identity and the photo's own expression of the template to 106 landmarks and two ears.
 
-A maximum a posteriori Gauss-Newton fit (Blanz & Vetter 1999, with landmarks as the only evidence):
+A maximum a posteriori Gauss-Newton fit (Blanz & Vetter 1999, with landmarks as the evidence):
 unit-normal prior on the identity coefficients, bounded actions with per-action priors, robust
 landmark weights, and landmark-to-surface correspondences that slide with the yaw. What the linear
 model cannot explain is met by a smooth residual warp (kernel ridge regression) that stays in the
@@ -82,7 +82,6 @@ class TemplateFitter:
         self.of_mouth = np.array([n.startswith(MOUTH_ACTIONS) for n in used])  # [A']
         self.ties = _left_right_pairs(used)
         vertices, weights = template.landmark_vertices, template.landmark_weights  # [9, 106, 3]
-
         self._ears = ear_weights(template.mean, template.regions["ears"])  # [6, N]
 
         def rows(basis):  # [..., N, 3] -> [..., 9, 112, 3]
@@ -105,7 +104,7 @@ class TemplateFitter:
         """Fit one face.
 
         Args:
-            identity: only its landmarks and the size of its photo are used.
+            identity: its landmarks, its parsing and the size of its photo are used.
 
         Returns:
             The fit, with the photo's expression separated from the neutral head.
