@@ -1,4 +1,4 @@
-"""Fit camera, identity and the photo's own expression of the template to 106 landmarks and two ears.
+"""Fit camera, identity and the photo's own expression of the template to landmarks and ears.
 
 A maximum a posteriori Gauss-Newton fit (Blanz & Vetter 1999, with landmarks as the evidence):
 unit-normal prior on the identity coefficients, bounded actions with per-action priors, robust
