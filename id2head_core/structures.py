@@ -5,6 +5,7 @@ Arrays are numpy; world coordinates are metres in the frame of ``camera.py``.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,24 @@ class FaceParsing:
     probabilities: np.ndarray
     photo_to_crop: np.ndarray
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """Most likely class per pixel, uint8 ``[S, S]``."""
         return self.probabilities.argmax(0).astype(np.uint8)
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the crop per pixel of the photo."""
+        return float(np.sqrt(abs(np.linalg.det(self.photo_to_crop[:, :2]))))
+
+    def in_crop(self, points: np.ndarray) -> np.ndarray:
+        """Photo pixels ``[..., 2]`` as pixels of the crop."""
+        return points @ self.photo_to_crop[:, :2].T + self.photo_to_crop[:, 2]
+
+    def in_photo(self, points: np.ndarray) -> np.ndarray:
+        """Pixels of the crop ``[..., 2]`` as photo pixels."""
+        inverse = np.linalg.inv(self.photo_to_crop[:, :2])
+        return (points - self.photo_to_crop[:, 2]) @ inverse.T
 
 
 @dataclass(frozen=True)

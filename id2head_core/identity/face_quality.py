@@ -84,7 +84,7 @@ def check_blur(aligned: np.ndarray) -> None:
 def check_occlusion(photo: Photo, face: DetectedFace, parsing: FaceParsing) -> None:
     """Raise FaceOccludedError where mouth, eyes or much of the face are covered."""
     advice = "Use a photo that shows the whole face."
-    landmarks = face.landmarks @ parsing.photo_to_crop[:, :2].T + parsing.photo_to_crop[:, 2]
+    landmarks = parsing.in_crop(face.landmarks)
     labels = parsing.labels  # [S, S]
 
     def share(part: slice, classes: tuple[int, ...]) -> float:

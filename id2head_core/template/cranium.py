@@ -40,11 +40,10 @@ def cranium_correction(
     """
     none = np.zeros_like(fit.neutral)
     pixels = fit.camera.pixels(fit.vertices[skin], *size)
-    matrix = parsing.photo_to_crop
-    crop = pixels[:, :2] @ matrix[:, :2].T + matrix[:, 2]  # [R, 2]
+    crop = parsing.in_crop(pixels[:, :2])  # [R, 2]
     top = int(crop[:, 1].argmin())
-    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    metre = fit.camera.projection[1, 1] * size[1] / 2 * scale / pixels[top, 2]  # crop pixels
+    focal = fit.camera.projection[1, 1] * size[1] / 2  # photo pixels
+    metre = focal * parsing.scale / pixels[top, 2]  # crop pixels
     strip = _strip(parsing, crop[top, 0], 0.03 * metre)
     if strip is None:
         return none

@@ -51,19 +51,17 @@ def ear_points(
         Photo pixels ``[6, 2]``, and bool ``[6]``: which of them are seen. An ear that is partly
         covered has none.
     """
-    matrix = parsing.photo_to_crop
-    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    corners = eyes @ matrix[:, :2].T + matrix[:, 2]  # crop pixels
+    corners = parsing.in_crop(eyes)
     rows, columns = np.nonzero(parsing.probabilities[list(EARS)].sum(0) > 0.5)
     pixels = np.c_[columns, rows] + 0.5
     points, seen = np.zeros((POINTS, 2)), np.zeros(POINTS, bool)
     for side, beside in enumerate((columns < corners[0, 0], columns > corners[1, 0])):
         ear = pixels[beside]
-        if len(ear) == 0 or np.ptp(ear[:, 1]) < COMPLETE * height * scale:
+        if len(ear) == 0 or np.ptp(ear[:, 1]) < COMPLETE * height * parsing.scale:
             continue
         count = max(int(RIM * len(ear)), 1)
         outwards = ear[:, 0] * (2 * side - 1)
         for point, order in enumerate((ear[:, 1], -ear[:, 1], -outwards)):
             points[3 * side + point] = ear[np.argsort(order)[:count]].mean(0)
         seen[3 * side : 3 * side + 3] = True
-    return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T, seen
+    return parsing.in_photo(points), seen

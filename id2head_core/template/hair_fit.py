@@ -39,6 +39,9 @@ FRONT = 0.017
 EAR_INSIDE = 0.003
 """No hair grows below an ear that the photo shows and that stands out further than this, metres."""
 
+EAR_CERTAIN = 0.3
+"""Vote from which an ear counts as covered, and below minus which as shown."""
+
 LOBE = (-0.02, -0.01)
 """Below and before this height and depth hair does not hang beside an ear that is seen, but behind
 it, metres."""
@@ -215,7 +218,9 @@ def _hairline(view, located, hidden, hair, hull, length) -> tuple[np.ndarray, np
     y, z = view.proxy[:, 1], view.proxy[:, 2]
     # locks that leave the head sideways, and necks beside which there is none
     hangs = (length > 0.006) & (hull > 0.008) & (known == 0)
-    behind = (hangs | (presence > 0)) & (y < LOBE[0]) & (z > LOBE[1]) & _shown_ears(view)
+    right, left = (vote is not None and vote < -EAR_CERTAIN for vote in view.ear_votes)
+    shown = np.where(view.on_left, left, right)
+    behind = (hangs | (presence > 0)) & (y < LOBE[0]) & (z > LOBE[1]) & shown
     hangs &= ~behind
     presence = np.where(hangs, np.clip(length / SPAN, 0.1, 1), presence)
     gone = (hull < 0.003) & ~hidden[:, 2] & (y < -0.03) & (known == 0) | behind
@@ -337,52 +342,22 @@ def _thickness(view, evidence, measured, presence) -> np.ndarray:
     return np.where(has, np.maximum(thickness, THIN), np.minimum(thickness, presence * SPAN))
 
 
-def _shown_ears(view: HairView) -> np.ndarray:
-    """Rays ``[P]`` of the sides whose ear the photo shows."""
-    shown = [side for side, vote in _ear_votes(view) if vote is not None and vote < -0.3]
-    wide = np.zeros(view.template.grid[:2], bool)
-    for side in shown:
-        wide |= side
-    return wide.ravel()
-
-
 def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
     """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
     template = view.template
     height = template.image(template.ear_height)
-    votes = _ear_votes(view)
-    for (side, own), (_, other) in zip(votes, votes[::-1], strict=True):
+    on_left, votes = template.image(view.on_left), view.ear_votes
+    for side, own, other in zip((~on_left, on_left), votes, votes[::-1], strict=True):
         vote = other if own is None else own
         if vote is None:
             continue
         here = side & (height > 0)
-        if vote > 0.3:
+        if vote > EAR_CERTAIN:
             raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
             thickness = np.maximum(thickness, template.blur(raised, 0.8))
-        elif vote < -0.3:
+        elif vote < -EAR_CERTAIN:
             lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
             thickness = np.minimum(thickness, template.blur(lowered, 0.8))
             inside = side & (height > EAR_INSIDE)  # it would show in the hollow of the ear
             thickness = np.where(inside, np.minimum(thickness, -THIN), thickness)
     return thickness
-
-
-def _ear_votes(view: HairView) -> list[tuple[np.ndarray, float | None]]:
-    """Columns of either side, ``[1, C + 1]``, and its ear: 1 covered, -1 shown, None unknown."""
-    template = view.template
-    height = template.image(template.ear_height)
-    left = np.arange(height.shape[1])[None] > height.shape[1] // 2
-    tips = view.proxy + template.directions(view.fit.neutral) * template.ear_height[:, None]
-    located = view.locate(tips)
-    hair, ear = (
-        template.image(view.sample(image, located)) for image in (view.hair, view.classes(EARS))
-    )
-    depth = template.image(view.sample(view.head_depth.clip(0, 9), located, nearest=True))
-    facing = template.image(located[:, 2]) < depth + 2 * HIDDEN
-    votes = []
-    for side in (~left, left):
-        seen = side & (height > 0.008) & facing
-        shown, covered = (ear * seen).sum(), (hair * seen).sum()
-        certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
-        votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
-    return list(zip((~left, left), votes, strict=True))

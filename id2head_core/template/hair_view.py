@@ -92,6 +92,29 @@ class HairView:
         return (view * self.template.directions(self.fit.neutral)).sum(1)
 
     @cached_property
+    def on_left(self) -> np.ndarray:
+        """Rays of the subject's left half, bool ``[P]``."""
+        rows, columns, _ = self.template.grid
+        return np.tile(np.arange(columns) > columns // 2, rows)
+
+    @cached_property
+    def ear_votes(self) -> tuple[float | None, float | None]:
+        """Of the subject's right and left ear: 1 covered by hair, -1 shown, None unknown."""
+        height = self.template.ear_height
+        tips = self.proxy + self.template.directions(self.fit.neutral) * height[:, None]
+        located = self.locate(tips)
+        hair, ear = (self.sample(image, located) for image in (self.hair, self.classes(EARS)))
+        depth = self.sample(self.head_depth.clip(0, 9), located, nearest=True)
+        facing = (height > 0.008) & (located[:, 2] < depth + 2 * HIDDEN)
+        votes = []
+        for side in (~self.on_left, self.on_left):
+            seen = side & facing
+            shown, covered = (ear * seen).sum(), (hair * seen).sum()
+            certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
+            votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
+        return tuple(votes)
+
+    @cached_property
     def head_depth(self) -> np.ndarray:
         """Depth of the bare head ``[M, M]``, metres, infinity beside it."""
         return self.depth_of(self.fit.vertices, self.template.skin_faces)[0]

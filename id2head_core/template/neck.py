@@ -69,15 +69,13 @@ def _weight(mean: np.ndarray) -> np.ndarray:
     x, y, z = mean.T
     jaw = np.interp(z, [-0.07, 0.05], [-0.085, -0.12])
     below, above = np.clip((jaw + 0.02 - y) / 0.035, 0, 1), np.clip((y + 0.175) / 0.04, 0, 1)
-    inner = np.interp(np.hypot(x, z - AXIS), SHOULDERS, [1, 0])
-    return smoothstep(0, 1, np.minimum(below, above)) * smoothstep(0, 1, inner)
+    outer = smoothstep(*SHOULDERS, np.hypot(x, z - AXIS))
+    return smoothstep(0, 1, np.minimum(below, above)) * (1 - outer)
 
 
 def _edges(fit, mean, skin, parsing, size) -> list[float]:
     """Distance of each edge that is seen from the neck's middle, relative to the fitted head's."""
-    pixels = fit.camera.pixels(fit.vertices, *size)[:, :2]
-    matrix = parsing.photo_to_crop
-    crop = pixels @ matrix[:, :2].T + matrix[:, 2]  # [N, 2]
+    crop = parsing.in_crop(fit.camera.pixels(fit.vertices, *size)[:, :2])  # [N, 2]
     labels = parsing.labels
     found = []
     for height in ROWS:

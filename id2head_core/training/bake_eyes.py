@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from ..ramp import smoothstep
 from .bake_parts import EYE_DISC, EYE_ISLANDS, EYE_RINGS, EYE_UV_POWER
 
 SIZE = 512
@@ -48,15 +49,15 @@ def _paint(polar, angle, iris, generator) -> np.ndarray:
     blend = np.clip(0.75 * collarette + 0.25 * (1 - depth) + 0.22 * fibres, 0, 1)[..., None]
     colour = outer * (1 - blend) + inner * blend
     colour = colour * (1 + 0.30 * fibres)[..., None]
-    colour = colour * (1 - 0.62 * _ramp(polar, LIMBUS - 4.0, LIMBUS - 0.2))[..., None]
-    pupil = 1 - _ramp(polar, PUPIL - 0.6, PUPIL + 0.7)
+    colour = colour * (1 - 0.62 * smoothstep(LIMBUS - 4.0, LIMBUS - 0.2, polar))[..., None]
+    pupil = 1 - smoothstep(PUPIL - 0.6, PUPIL + 0.7, polar)
     colour = colour * (1 - pupil[..., None]) + 0.012 * pupil[..., None]
     white = _sclera(polar, angle, generator)
-    edge = _ramp(polar, LIMBUS - 0.9, LIMBUS + 2.0)[..., None]
+    edge = smoothstep(LIMBUS - 0.9, LIMBUS + 2.0, polar)[..., None]
     out = colour * (1 - edge) + white * edge
     # the upper lid and its lashes shade the top of the eye
     height = np.sin(np.radians(polar)) * np.sin(angle)
-    shade = 1 - 0.30 * _ramp(height, 0.10, 0.42) - 0.10 * _ramp(-height, 0.22, 0.5)
+    shade = 1 - 0.30 * smoothstep(0.10, 0.42, height) - 0.10 * smoothstep(0.22, 0.5, -height)
     return np.clip(out * shade[..., None], 0, 1)
 
 
@@ -79,13 +80,8 @@ def _sclera(polar, angle, generator) -> np.ndarray:
         start, bend, phase = generator.uniform(-np.pi, np.pi), *generator.uniform(0, 6, 2)
         track = start + 0.09 * np.sin(polar / (4 + bend) + phase) + 0.03 * noise
         gap = np.abs(np.angle(np.exp(1j * (angle - track)))) * np.maximum(polar, 10)
-        veins = np.maximum(veins, np.exp(-((gap / 0.55) ** 2)) * _ramp(polar, 34, 62))
-    pink = 0.42 * _ramp(polar, 36, 80)
+        veins = np.maximum(veins, np.exp(-((gap / 0.55) ** 2)) * smoothstep(34, 62, polar))
+    pink = 0.42 * smoothstep(36, 80, polar)
     share = np.clip(pink + 0.28 * veins, 0, 1)[..., None]
     white = np.array(SCLERA) * (1 - share) + np.array(VEIN) * share
-    return white * (1 - 0.16 * _ramp(polar, 34, 62))[..., None]
-
-
-def _ramp(value, low: float, high: float) -> np.ndarray:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return white * (1 - 0.16 * smoothstep(34, 62, polar))[..., None]

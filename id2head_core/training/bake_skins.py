@@ -16,6 +16,7 @@ from scipy import sparse
 from ..appearance.uv_atlas import UVAtlas, pull_push
 from ..camera import orbit_camera
 from ..colour import to_linear
+from ..ramp import smoothstep
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..template.head_template import HeadTemplate
 from ..template.mouth import CONTACT
@@ -70,7 +71,7 @@ class SkinBaker:
         self.lips = cv2.GaussianBlur(self._picture(masks / "mpfb_lips.jpg"), (0, 0), 3.5)
         self.ears = cv2.GaussianBlur(self._picture(masks / "mpfb_ears.jpg"), (0, 0), 3.0)
         oval = np.hypot(x / 0.064, (y + 0.022) / np.where(y > -0.022, 0.072, 0.084))
-        self.face = _ramp(-oval, -1.0, -0.78) * _ramp(z, 0.0, 0.035) * self.atlas.mask
+        self.face = smoothstep(-1.0, -0.78, -oval) * smoothstep(0.0, 0.035, z) * self.atlas.mask
         head = np.zeros((SIZE, SIZE), bool)
         head[island_images(SIZE)["head"][0]] = True
         self.face *= head
@@ -131,7 +132,7 @@ class SkinBaker:
         skin = skin + pink * 0.7 * (flesh - skin)
         skin = skin * (1 - 0.45 * dark)
         skin = np.where(self.sockets[..., None], flesh * (1 - 0.5 * dark), skin)
-        shade = 0.10 + 0.90 * _ramp(self.occlusion, 0.03, 0.20)
+        shade = 0.10 + 0.90 * smoothstep(0.03, 0.20, self.occlusion)
         tinted = np.stack([shade**0.8, shade, shade], -1)  # red light is swallowed last
         skin = np.where(self.mouth[..., None] >= 0, skin, skin * tinted)
         gum = np.array([0.28, 0.075, 0.07]) * (0.75 + 0.5 * cheek.mean())
@@ -145,7 +146,7 @@ class SkinBaker:
         window, _ = island_images(SIZE)["mouth"]
         inside = np.zeros((SIZE, SIZE), bool)
         inside[window] = True
-        value = _ramp(self.atlas.image(lip_distance(self.template)), 0.002, 0.022)
+        value = smoothstep(0.002, 0.022, self.atlas.image(lip_distance(self.template)))
         value = pull_push(value[..., None], (inside & self.atlas.mask).astype(np.float32))[..., 0]
         depth[inside] = value[inside]
         return depth
@@ -230,8 +231,3 @@ def _rim_weights(template: HeadTemplate) -> np.ndarray:
 
 def _high_pass(image: np.ndarray, sigma: float) -> np.ndarray:
     return image - cv2.GaussianBlur(image, (0, 0), sigma)
-
-
-def _ramp(value, low: float, high: float) -> np.ndarray:
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
