@@ -32,6 +32,7 @@ from ..prompts import (
 from ..structures import HairFit, HeadAppearance, HeadGeometry, Material
 from ..template.hair import BALD, HairTemplate, hair_part, scalp_coverage
 from ..template.head_template import HeadTemplate
+from .drawn_locks import lock_shade, with_locks
 
 KINDS = ("painted", "photoreal", "recombined")
 
@@ -48,6 +49,9 @@ STYLE_SHARES = {
 
 COLOUR_SHARES = (0.14, 0.11, 0.13, 0.09, 0.13, 0.06, 0.09, 0.06, 0.04, 0.06, 0.03, 0.04, 0.02)
 """How often each of ``HAIR_COLOURS`` is drawn, in that order."""
+
+SMOOTH_SHARE = 0.15
+"""How often hair is combed smooth."""
 
 FOLDS_BY_AGE = ((0, 10, 25, 45, 65), (0.1, 0.25, 0.5, 0.8, 1.0))
 """Years, and how deep the skin's folds are on average."""
@@ -126,9 +130,8 @@ class SubjectMaker:
     def photoreal(self, number: int, generator: np.random.Generator) -> Subject:
         """Person ``number`` with their own hair."""
         with np.load(self.people[number]) as person:
-            hair = HairFit(
-                str(person["style"]), person["thickness"].astype(np.float32), person["hair_colour"]
-            )
+            thickness = self._combed(person["thickness"].astype(np.float32), generator)
+            hair = HairFit(str(person["style"]), thickness, person["hair_colour"])
             texture = None
             if "hair" in person:
                 texture = Material(_decoded(person["hair"]))
@@ -176,7 +179,9 @@ class SubjectMaker:
         shell = hair_part(self.hair_template, hair, neutral)
         if shell is not None:
             parts.append(shell)
-            materials["hair"] = texture or Material(strand_texture(hair.colour, generator))
+            look = texture or Material(strand_texture(hair.colour, generator))
+            shade = lock_shade(self.hair_template, hair.thickness, len(look.albedo))
+            materials["hair"] = Material(np.minimum(look.albedo * shade, 1))
             if brows is not None:
                 materials["skin"] = Material(self._scalp(skin, hair, neutral))
         return Subject(kind, looks, neutral, HeadGeometry(tuple(parts)), HeadAppearance(materials),
@@ -205,8 +210,15 @@ class SubjectMaker:
             thickness[has] = np.minimum(thickness[has], generator.uniform(0.0025, 0.0045))
         else:
             thickness[has] *= generator.uniform(0.75, 1.45)
+            thickness = self._combed(thickness, generator)
         style = self.hair_template.styles[index]
         return HairFit(style, thickness, colour_array), Looks(style=word, colour=colour)
+
+    def _combed(self, thickness: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Most hair falls into locks, some is combed smooth."""
+        if generator.random() < SMOOTH_SHARE:
+            return thickness
+        return with_locks(self.hair_template, thickness, generator)
 
     def _bare_colour(self, skin: np.ndarray) -> np.ndarray:
         """Median colour of the face ``[3]``."""
