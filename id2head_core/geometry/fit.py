@@ -2,7 +2,7 @@
 
 theta_g = {k_exp, Psi_g} (``expression_transformer``) and the head's own residuals (``head_model``)
 are optimised by Adam along the gradients of ``objective``: hair, sides and back first, at large
-timesteps, then detail.
+timesteps, then detail. Last the hair is combed (``combing``).
 """
 
 import logging
@@ -18,6 +18,7 @@ from ..guidance.prior_camera import prior_camera
 from ..structures import HairFit, HeadFit
 from ..template.hair import HairTemplate
 from ..template.head_template import HeadTemplate
+from .combing import HairComb
 from .fit_config import GeometryFitConfig
 from .guarded_adam import GuardedAdam
 from .head_model import GeometryResult, HeadModel
@@ -126,14 +127,28 @@ def fit_geometry(
         model.expressions.load_state_dict(expression_state)
     model.check()
     objective = GeometryObjective(model, guidance, seen, photo, config)
-    optimizer = GuardedAdam(model, config)
-    for step in range(config.steps):
-        losses = _advance(objective, optimizer, step / config.steps, generator)
-        last = step + 1 == config.steps
-        shown = config.preview_every > 0 and (last or (step + 1) % config.preview_every == 0)
+    for step, losses in enumerate(_steps(objective, guidance, config, generator), start=1):
+        last = step == config.steps
+        shown = config.preview_every > 0 and (last or step % config.preview_every == 0)
         image = preview(model) if shown else None
         result = model.result() if shown or last else None
-        yield GeometryStep(step + 1, config.steps, losses, image, result)
+        yield GeometryStep(step, config.steps, losses, image, result)
+
+
+def _steps(
+    objective: GeometryObjective,
+    guidance: Guidance,
+    config: GeometryFitConfig,
+    generator: torch.Generator,
+) -> Iterator[dict[str, float]]:
+    """Score distillation, then combing where there is hair: the losses of each step."""
+    model = objective.model
+    combed = round(config.comb_share * config.steps) if model.hair is not None else 0
+    distilled, optimizer = config.steps - combed, GuardedAdam(model, config)
+    for step in range(distilled):
+        yield _advance(objective, optimizer, step / distilled, generator)
+    if combed:
+        yield from HairComb(model, guidance, config.comb, generator).steps(combed)
 
 
 def _advance(

@@ -1,8 +1,30 @@
 """Settings of the geometry stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..guidance.score_distillation import TimestepSchedule, Weighting
+
+
+@dataclass(frozen=True)
+class CombConfig:
+    """Settings of the combing; lengths in mm."""
+
+    views: int = 2
+    """Images per step."""
+    held: int = 5
+    """Visits for which a view keeps its picture."""
+    denoising_steps: int = 6
+    """Network evaluations per picture, twice that with guidance."""
+    guidance_scale: float = 2.0
+    """s of classifier-free guidance."""
+    first_timestep: int = 650
+    """Noise of the first pictures: how freely the prior draws ..."""
+    last_timestep: int = 450
+    """... and of the last ones."""
+    rate: float = 1e-3
+    """Learning rate of the locks, metres per step."""
+    smoothness: float = 4e-6
+    """Loss weight of squared steps of the relief between cells, mm."""
 
 
 @dataclass(frozen=True)
@@ -68,5 +90,9 @@ class GeometryFitConfig:
     """Loss weight of the landmarks' squared motion, inter-ocular distances."""
     silhouette: float = 0.5
     """Loss weight of the squared difference between the photo's head mask and the coverage."""
+    comb_share: float = 0.4
+    """Share of the steps that comb the hair, after the others; none without hair."""
+    comb: CombConfig = field(default_factory=CombConfig)
+    """Of the combing."""
     preview_every: int = 10
     """Steps between two pictures; 0 = none."""

@@ -1,7 +1,8 @@
 """The hair's thickness while it is optimised: a residual on the shell grid's signed distance.
 
 The signed distance of a column is ``height - thickness``. The residual of the thickness is a sum of
-coarse to fine grids over rows and columns, which wrap around the head. Thickness at or below zero
+coarse to fine grids over rows and columns, which wrap around the head, and the relief of the locks,
+which moves last. Thickness at or below zero
 means no hair and grows more negative away from the hairline, so a smooth residual makes hair grow,
 shrink and recede.
 """
@@ -17,6 +18,13 @@ from ..template.hair import FRINGE_LIFT, HairTemplate, shell_height
 
 LEVELS = ((8, 12), (16, 24), (32, 48))
 """Rows and columns of the residual's grids, coarse first."""
+
+LOCK_CAP = 0.45
+"""Largest relief of the locks, share of the thickness."""
+
+LOCK_KNOWN = 0.5
+"""Share of the locks' relief that hair keeps whose thickness the photo tells: depth along the
+line of sight is not among what it tells."""
 
 CHANGE_CAP = 0.08
 """Largest change of the thickness, metres."""
@@ -60,6 +68,8 @@ class HairField(nn.Module):
         self.least, self.reach = least, reach
         self.template = template
         self.levels = nn.ParameterList(nn.Parameter(torch.zeros(level)) for level in LEVELS)
+        rows, columns, _ = template.grid
+        self.locks = nn.Parameter(torch.zeros(rows, columns - 1))
         fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
         fixed[-1] = True
         if np.isfinite(reach):  # no stray strands below the bust's rim
@@ -70,6 +80,8 @@ class HairField(nn.Module):
         self.register_buffer("_kept_waves", waves, persistent=False)
         self.register_buffer("start", start, persistent=False)
         self.register_buffer("free", torch.from_numpy(free.astype(np.float32)), persistent=False)
+        combed = torch.from_numpy(_combed(template, np.asarray(free), fixed))
+        self.register_buffer("combed", combed, persistent=False)
 
     def change(self) -> torch.Tensor:
         """Residual of the thickness before it is masked, grid ``[R, C + 1]``, metres."""
@@ -80,6 +92,13 @@ class HairField(nn.Module):
         total = CHANGE_CAP * torch.tanh(total / CHANGE_CAP)
         total = torch.cat([total, total[:, :1]], dim=1)
         return total.lerp(total.flip(1), (1 - ASYMMETRY) / 2)
+
+    def relief(self, thickness: torch.Tensor) -> torch.Tensor:
+        """What the locks add to a ``thickness`` grid ``[R, C + 1]``, metres; the outline stays."""
+        room = LOCK_CAP * thickness.clamp(min=1e-4)
+        locks = _smooth(self.locks)
+        locks = torch.cat([locks, locks[:, :1]], dim=1)
+        return self.combed * (thickness > 0) * room * torch.tanh(locks / room)
 
     def thickness(self) -> torch.Tensor:
         """Thickness ``[P]``, metres, <= 0 without hair."""
@@ -92,7 +111,8 @@ class HairField(nn.Module):
             beyond = (1 + self.start / self.reach).clamp(0, 1)  # 1 at the outline, 0 out of reach
             grown = beyond * self.reach * torch.tanh(change / self.reach)  # thin: no tails
             change = torch.where((self.start < 0) & (change > 0), grown, change)
-        return (self.start + change).clamp(max=LONGEST).reshape(-1)
+        smooth = self.start + change
+        return (smooth + self.relief(smooth)).clamp(max=LONGEST).reshape(-1)
 
     def height(self, thickness: torch.Tensor) -> torch.Tensor:
         """Height of the shell ``[P]``, as ``shell_height`` of the mesh that is exported.
@@ -106,6 +126,15 @@ class HairField(nn.Module):
         through = through.view(self.start.shape)
         pole = through[:1].mean().expand(1, through.shape[1])
         return torch.from_numpy(shell) + torch.cat([pole, through[1:]]).reshape(-1)
+
+
+def _combed(template: HairTemplate, free: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Where hair may fall into locks, grid ``[R, C + 1]`` in [0, 1]: not around ears."""
+    ears = template.blur(template.image((template.ear_height > 0).astype(np.float32)), 1.0)
+    rows, _, cap = template.grid
+    crown = np.clip(np.arange(rows)[:, None] / cap * 3 - 0.3, 0, 1)  # narrow columns
+    combed = np.maximum(free, LOCK_KNOWN) * np.clip(1 - 2 * ears, 0, 1) * crown
+    return np.where(fixed, 0, combed).astype(np.float32)
 
 
 def _near_rim(template: HairTemplate) -> np.ndarray:
@@ -132,6 +161,14 @@ def kept_waves(rows: int, columns: int, cap: int) -> np.ndarray:
     width = CROWN_BLUR * (1 / np.maximum(around, 1e-3) - 1)  # cells
     frequency = 2 * np.pi * np.arange((columns - 1) // 2 + 1) / (columns - 1)
     return np.exp(-0.5 * (width[:, None] * frequency) ** 2).astype(np.float32)
+
+
+def _smooth(grid: torch.Tensor) -> torch.Tensor:
+    """Mean with the neighbours (1 2 1 in both directions), ``[R, C]``; columns wrap around."""
+    wide = torch.cat([grid[:, -1:], grid, grid[:, :1]], dim=1)
+    wide = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
+    tall = torch.cat([wide[:1], wide, wide[-1:]])
+    return (tall[:-2] + 2 * tall[1:-1] + tall[2:]) / 4
 
 
 def _enlarged(level: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

@@ -1,15 +1,18 @@
 """Draw images from a prior: deterministic DDIM (Song et al. 2021, eq. 12 with sigma = 0)."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from .diffusion_prior import Conditions, DiffusionPrior
+if TYPE_CHECKING:
+    from .diffusion_prior import Conditions, DiffusionPrior
 
 
 @torch.no_grad()
 def sample(
-    prior: DiffusionPrior,
+    prior: "DiffusionPrior",
     domain: str,
-    conditions: Conditions,
+    conditions: "Conditions",
     *,
     steps: int = 20,
     guidance_scale: float = 3.0,
@@ -29,18 +32,45 @@ def sample(
     blank = torch.zeros(len(conditions.camera), 3, side, side, device=prior.device)
     shape = prior.encode(blank).shape
     latents = torch.randn(shape, generator=generator).to(prior.device)
-    timesteps = torch.linspace(999, 0, steps + 1).round().long()[:-1]
+    clean = denoise(
+        prior, domain, latents, 999, conditions, steps=steps, guidance_scale=guidance_scale
+    )
+    return prior.decode(clean).clamp(0, 1)
+
+
+@torch.no_grad()
+def denoise(
+    prior: "DiffusionPrior",
+    domain: str,
+    latents: torch.Tensor,
+    timestep: int,
+    conditions: "Conditions",
+    *,
+    steps: int,
+    guidance_scale: float,
+) -> torch.Tensor:
+    """Clean latents, of the same shape as ``latents [B, C, h, w]``.
+
+    Args:
+        prior: the prior.
+        domain: of ``DOMAINS``.
+        latents: with the noise of ``timestep``.
+        timestep: where to start, 1 to 999.
+        conditions: of the B images.
+        steps: network evaluations per image (twice that with guidance), evenly spaced.
+        guidance_scale: s of classifier-free guidance; 1 = unguided.
+    """
+    timesteps = torch.linspace(timestep, 0, steps + 1).round().long()[:-1]
     for i, t in enumerate(timesteps.tolist()):
-        timestep = torch.full((shape[0],), t, device=prior.device)
-        noise = prior.guided(domain, latents, timestep, conditions, guidance_scale)
+        now = torch.full((len(latents),), t, device=latents.device)
+        noise = prior.guided(domain, latents, now, conditions, guidance_scale)
         alpha = float(prior.alphas_cumprod[t])
         clean = (latents - (1 - alpha) ** 0.5 * noise) / max(alpha**0.5, 1e-6)
         if prior.latent_is_linear:
             clean = clean.clamp(-1, 1)
             noise = (latents - alpha**0.5 * clean) / (1 - alpha) ** 0.5
         if i + 1 == steps:
-            latents = clean
-            break
+            return clean
         alpha = float(prior.alphas_cumprod[timesteps[i + 1]])
         latents = alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
-    return prior.decode(latents).clamp(0, 1)
+    raise ValueError(f"{steps} steps draw nothing. Use at least 1.")

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from .sampling import denoise
+
 if TYPE_CHECKING:
     from .diffusion_prior import Conditions, DiffusionPrior
 
@@ -92,6 +94,45 @@ def sds_gradient(
     latent_gradient = (1 - abar) * (predicted_noise - noise)
     (gradient,) = torch.autograd.grad(latents, image, latent_gradient)
     return gradient, predicted_image
+
+
+@torch.no_grad()
+def sampled_image(
+    prior: "DiffusionPrior",
+    domain: str,
+    image: torch.Tensor,
+    conditions: "Conditions",
+    timestep: int,
+    *,
+    steps: int,
+    guidance_scale: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """What the prior makes of a noised render in several steps, ``[B, 3, S, S]`` in [0, 1].
+
+    The predicted image of ``sds_gradient`` is the mean of all that could be under the noise, so
+    whatever has no fixed place (locks of hair) is smooth in it. Several steps of DDIM draw one of
+    them. ``image - sampled_image`` takes the place of the gradient of the ``"x0"`` form, as in
+    ReconFusion (Wu et al. 2024, section 4.2); with one step both are the same.
+
+    Args:
+        prior: the frozen prior.
+        domain: one of ``diffusion_prior.DOMAINS``.
+        image: renders in [0, 1], ``[B, 3, S, S]``; only their values are used.
+        conditions: of the B images.
+        timestep: of the noise, 1 to 999: the larger, the freer.
+        steps: network evaluations per image (twice that with guidance).
+        guidance_scale: s of classifier-free guidance; 1 = unguided.
+        generator: of the noise.
+    """
+    latents = prior.encode(image.detach())
+    noise = torch.randn(latents.shape, generator=generator, device=generator.device).to(latents)
+    abar = float(prior.alphas_cumprod[timestep])
+    noisy = abar**0.5 * latents + (1 - abar) ** 0.5 * noise
+    clean = denoise(
+        prior, domain, noisy, timestep, conditions, steps=steps, guidance_scale=guidance_scale
+    )
+    return prior.decode(clean).clamp(0, 1)
 
 
 def _guided(

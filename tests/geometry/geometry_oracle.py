@@ -101,9 +101,10 @@ def guidance(prior, control=None) -> Guidance:
 
 
 def quick(steps: int, **changes) -> GeometryFitConfig:
-    """Unguided, without pictures."""
+    """Unguided, without pictures, uncombed."""
     plain = {
         "rescale": 0.0, "guidance_scale": 1.0, "expression_guidance": 1.0, "preview_every": 0,
+        "comb_share": 0.0,
     }  # fmt: skip
     return GeometryFitConfig(steps=steps, **{**plain, **changes})
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from id2head_core.guidance.prior_folder import cosine_scheduler, load_prior, load_stable_diffusion
-from id2head_core.guidance.sampling import sample
+from id2head_core.guidance.sampling import denoise, sample
 from tests.guidance.stub_prior import OraclePrior, StubPrior
 
 CAMERAS = torch.tensor([[10.0, 0.0, 1.0], [120.0, 0.0, 1.0]])
@@ -73,3 +73,10 @@ def test_generators_decide_the_image(base, tiny_prior_folder, tiny_sd_folder, mi
     assert torch.equal(first, again)
     assert (first - other).abs().mean() > 0.01
     assert not first.requires_grad and first.std() > 0.01
+
+
+def test_no_steps_draw_nothing():
+    conditions = SimpleNamespace(camera=CAMERAS[:1])
+    with pytest.raises(ValueError, match="0 steps draw nothing. Use at least 1."):
+        denoise(StubPrior(), "texture", torch.zeros(1, 12, 8, 8), 500, conditions, steps=0,
+                guidance_scale=1.0)  # fmt: skip

@@ -3,7 +3,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from id2head_core.guidance.score_distillation import TimestepSchedule, distill, sds_gradient
+from id2head_core.guidance.score_distillation import (
+    TimestepSchedule,
+    distill,
+    sampled_image,
+    sds_gradient,
+)
 from tests.guidance.stub_prior import OraclePrior, StubConditions, StubPrior
 
 SCALE = 2.0  # of the stub's encoding: z = 2 x - 1
@@ -170,3 +175,26 @@ def test_schedule_moves_its_bounds_and_repeats():
 def test_unknown_weighting_is_refused():
     with pytest.raises(ValueError, match="'x0' or 'sds'"):
         _sample(StubPrior(), _image(), torch.tensor([5, 5]), weighting="eps")
+
+
+def test_one_step_of_sampling_is_the_predicted_image():
+    prior, image = StubPrior(), _image()
+    timestep = torch.tensor([600, 600])
+    _, predicted = _sample(prior, image, timestep, weighting="x0")
+    options = {"guidance_scale": 3.0}
+    sampled = [
+        sampled_image(prior, "texture", image, StubConditions(), 600, steps=steps,
+                      generator=_generator(), **options)
+        for steps in (1, 4)
+    ]  # fmt: skip
+    torch.testing.assert_close(sampled[0], predicted)
+    assert (sampled[1] - predicted).abs().mean() > 0.01
+
+
+def test_the_optimal_denoiser_of_one_image_samples_it():
+    target = _image(1, seed=8)
+    sampled = sampled_image(
+        OraclePrior(), "texture", _image(1), StubConditions(target), 700, steps=3,
+        guidance_scale=1.0, generator=_generator(),
+    )  # fmt: skip
+    torch.testing.assert_close(sampled, target, atol=1e-4, rtol=0)
