@@ -25,8 +25,9 @@ class PipelineConfig:
     shape_steps: int = 40
     """Steps of the ArcFace fit of the shape, where the photo cannot tell it; 0 switches it off."""
 
-    geometry_steps: int = 100
-    """Steps of score distillation of the geometry; 0 switches it off."""
+    geometry_steps: int = 150
+    """Steps of score distillation of the geometry, of which the last comb the hair; 0 switches it
+    off."""
 
     appearance_steps: int = 60
     """Steps of score distillation of the albedo; 0 switches it off."""
@@ -111,7 +112,7 @@ def full(**changes) -> PipelineConfig:
 def pure(**changes) -> PipelineConfig:
     """Preset of the paper: embedding, text and score distillation only."""
     slow = PipelineConfig(
-        preset="pure", photo_evidence=False, geometry_steps=240, appearance_steps=200,
+        preset="pure", photo_evidence=False, geometry_steps=300, appearance_steps=200,
         texture_guidance_scale=1.5,  # 3 saturates skin that starts without a photo's colour
     )  # fmt: skip
     return replace(slow, **changes)

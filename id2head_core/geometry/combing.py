@@ -1,9 +1,10 @@
 """The last part of the geometry stage: the hair falls into locks that the prior draws.
 
 A lock may lie anywhere, so the one-step estimate of score distillation, a mean, shows hair without
-locks. Here the prior denoises a view in several steps, which draws *one* head of hair, and the
-relief of the locks is fitted to it. Each view keeps its picture for some visits and the next view
-starts from a render that has the locks already, so the views agree.
+locks. Here the prior denoises views in several steps, which draws *one* head of hair each, and the
+relief of the locks is fitted to that. What a view shows obliquely counts little, so neighbouring
+views hardly quarrel; the next round looks from between them with less noise, which keeps the locks
+and mends where they meet.
 """
 
 import logging
@@ -25,14 +26,16 @@ from .regularizers import grid_smoothness
 logger = logging.getLogger(__name__)
 
 CLOSE = 1.35
-"""Zoom of every other view, so that locks have more pixels."""
+"""Zoom of the views, so that locks have more pixels."""
 
-RING = (
-    (180.0, 0.0), (70.0, 10.0), (-70.0, 10.0), (130.0, 20.0), (-130.0, 20.0), (160.0, 28.0),
-    (100.0, 0.0), (-100.0, 0.0), (-160.0, 28.0), (40.0, 20.0), (-40.0, 20.0), (150.0, -5.0),
-    (-150.0, -5.0), (0.0, 25.0),
+ROUNDS = (
+    ((180.0, 5.0), (95.0, 5.0), (-95.0, 5.0), (0.0, 30.0)),
+    ((138.0, 12.0), (-138.0, 12.0), (50.0, 12.0), (-50.0, 12.0), (180.0, 30.0)),
 )  # fmt: skip
-"""Yaw and pitch of the views, degrees."""
+"""Yaw and pitch of the views by round, degrees; the rounds take turns."""
+
+FACING = 3
+"""Power of the cosine to the view with which a pixel counts."""
 
 
 class HairComb:
@@ -42,7 +45,7 @@ class HairComb:
         model: of the head; must have hair. Only its locks move.
         guidance: prior, prompt, embedding, control.
         config: settings.
-        generator: of order and noise.
+        generator: of the noise.
     """
 
     def __init__(
@@ -54,12 +57,8 @@ class HairComb:
     ):
         self.model, self.guidance, self.config = model, guidance, config
         self.generator, self.renderer = generator, NormalRenderer()
-        self._cameras = [
-            (yaw, pitch, CLOSE if i % 2 else 1.0) for i, (yaw, pitch) in enumerate(RING)
-        ]
-        self._conditions = [self._conditions_of(camera) for camera in self._cameras]
-        self._pictures: dict[int, tuple[torch.Tensor, int]] = {}  # by view, with its visits
-        self._waiting: list[int] = []
+        self._conditions = [self._conditions_of(views) for views in ROUNDS]
+        self._round, self._pictures, self._waiting = -1, None, []
 
     def steps(self, count: int) -> Iterator[dict[str, float]]:
         """Take ``count`` steps; yields after each what ``GeometryStep.losses`` holds.
@@ -84,7 +83,7 @@ class HairComb:
             except GeometryError as error:
                 with torch.no_grad():
                     locks.copy_(before)
-                self._pictures.clear()
+                self._round = -1  # draws anew
                 factor /= 2
                 logger.warning("combing step taken back, rate x %.3g: %s", factor, error)
                 yield {"accepted": 0.0}
@@ -92,44 +91,51 @@ class HairComb:
             yield {"residual": residual, "accepted": 1.0}
 
     def _loss(self, progress: float) -> tuple[torch.Tensor, float]:
-        """Half the mean squared distance to the pictures, and priors."""
+        """Half the weighted mean squared distance to the pictures, and priors."""
+        now = int(progress * self.config.rounds)
+        if now != self._round:
+            self._draw(now)
         if len(self._waiting) < self.config.views:
-            self._waiting += range(len(self._cameras))
+            self._waiting += range(len(self._pictures))
         chosen = [self._waiting.pop(0) for _ in range(self.config.views)]
-        mesh = self.model.mesh(torch.zeros(self.model.fit.neutral.shape))
-        size = self.guidance.prior.resolution
-        images = torch.stack(
-            [self.renderer(mesh, prior_camera(*self._cameras[v]), size)[0] for v in chosen]
-        )  # [B, 3, S, S]
-        pictures = [self._picture(v, i, progress) for v, i in zip(chosen, images, strict=True)]
-        squared = (images - torch.stack(pictures)).square().mean()
+        views = ROUNDS[now % len(ROUNDS)]
+        images = self._images([views[v] for v in chosen])  # [B, 3, S, S]
+        facing = (2 * images.detach()[:, 2:] - 1).clamp(0, 1) ** FACING
+        squared = (facing * (images - self._pictures[chosen]).square()).mean()
         relief = 1000 * self.model.hair.locks
         wrapped = torch.cat([relief, relief[:, :1]], dim=1)
         smooth = self.config.smoothness * grid_smoothness(wrapped)
         return squared / 2 + smooth, float(squared.detach())
 
-    def _picture(self, view: int, image: torch.Tensor, progress: float) -> torch.Tensor:
-        """What the hair of a view is drawn towards, ``[3, S, S]``."""
-        config = self.config
-        picture, visits = self._pictures.get(view, (None, 0))
-        if visits % config.held == 0:
-            span = config.last_timestep - config.first_timestep
-            picture = sampled_image(
-                self.guidance.prior, "geometry", image[None], self._conditions[view],
-                round(config.first_timestep + span * progress),
-                steps=config.denoising_steps, guidance_scale=config.guidance_scale,
-                generator=self.generator,
-            )[0]  # fmt: skip
-        self._pictures[view] = picture, visits + 1
-        return picture
+    def _draw(self, number: int) -> None:
+        """What the hair is drawn towards in a round, ``[V, 3, S, S]``."""
+        config, turn = self.config, number % len(ROUNDS)
+        with torch.no_grad():
+            images = self._images(ROUNDS[turn])
+        share = number / max(config.rounds - 1, 1)
+        self._pictures = sampled_image(
+            self.guidance.prior, "geometry", images, self._conditions[turn],
+            round(config.first_timestep + share * (config.last_timestep - config.first_timestep)),
+            steps=config.denoising_steps, guidance_scale=config.guidance_scale,
+            generator=self.generator,
+        )  # fmt: skip
+        self._round, self._waiting = number, []
 
-    def _conditions_of(self, camera: tuple[float, float, float]):
-        """Conditions of one view of the neutral head."""
+    def _images(self, views) -> torch.Tensor:
+        """Normals of the neutral head ``[B, 3, S, S]`` from ``views`` (yaw, pitch)."""
+        mesh = self.model.mesh(torch.zeros(self.model.fit.neutral.shape))
+        size = self.guidance.prior.resolution
+        return torch.stack([self.renderer(mesh, prior_camera(*v, CLOSE), size)[0] for v in views])
+
+    def _conditions_of(self, views):
+        """Conditions of the neutral head from ``views``."""
         guidance, neutral, control = self.guidance, self.model.fit.neutral, None
         if guidance.control is not None:
-            maps = guidance.control(neutral, prior_camera(*camera), neutral, neutral)
-            control = torch.from_numpy(np.asarray(maps))[None]
+            cameras = [prior_camera(*view, CLOSE) for view in views]
+            maps = [guidance.control(neutral, camera, neutral, neutral) for camera in cameras]
+            control = torch.from_numpy(np.stack(maps))
         return guidance.prior.conditions(
-            [guidance.prompt], torch.tensor([camera]), embedding=guidance.embedding,
-            expressions=torch.zeros(1, len(EXPRESSIONS)), control=control,
+            [guidance.prompt] * len(views), torch.tensor([(*view, CLOSE) for view in views]),
+            embedding=guidance.embedding, expressions=torch.zeros(len(views), len(EXPRESSIONS)),
+            control=control,
         )  # fmt: skip

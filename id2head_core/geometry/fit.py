@@ -143,7 +143,8 @@ def _steps(
 ) -> Iterator[dict[str, float]]:
     """Score distillation, then combing where there is hair: the losses of each step."""
     model = objective.model
-    combed = round(config.comb_share * config.steps) if model.hair is not None else 0
+    most = min(config.comb_steps, round(config.comb_share * config.steps))
+    combed = 0 if model.hair is None else most
     distilled, optimizer = config.steps - combed, GuardedAdam(model, config)
     for step in range(distilled):
         yield _advance(objective, optimizer, step / distilled, generator)

@@ -11,8 +11,8 @@ class CombConfig:
 
     views: int = 2
     """Images per step."""
-    held: int = 5
-    """Visits for which a view keeps its picture."""
+    rounds: int = 3
+    """How often the prior draws."""
     denoising_steps: int = 6
     """Network evaluations per picture, twice that with guidance."""
     guidance_scale: float = 2.0
@@ -90,8 +90,10 @@ class GeometryFitConfig:
     """Loss weight of the landmarks' squared motion, inter-ocular distances."""
     silhouette: float = 0.5
     """Loss weight of the squared difference between the photo's head mask and the coverage."""
+    comb_steps: int = 60
+    """How many of the steps, the last ones, comb the hair; none without hair ..."""
     comb_share: float = 0.4
-    """Share of the steps that comb the hair, after the others; none without hair."""
+    """... and at most this share of them."""
     comb: CombConfig = field(default_factory=CombConfig)
     """Of the combing."""
     preview_every: int = 10
