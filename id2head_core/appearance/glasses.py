@@ -32,8 +32,18 @@ RIM, RIM_CONTRAST = 0.17, (0.05, 0.11)
 GLARE, GLARE_CONTRAST = 0.2, (0.1, 0.18)
 """The same for mirrored light within the lenses, which is brighter."""
 
+BESIDE = 0.3
+"""How far around the lenses bare skin is compared with what they show."""
+
+SOCKETS, LARGEST_GAIN, VEIL = 0.9, 1.5, (1.1, 1.25)
+"""Brightness of skin around eyes relative to that; by how much tinted lenses are brightened at
+most; and what is brighter still is mirrored light."""
+
 ARMS = 0.45
 """How far the arms of the glasses are followed to the sides."""
+
+FEWEST_TEXELS = 100
+"""Of the crop, for a comparison of skin with skin."""
 
 LIDS, LIDS_FADE = (0.05, 0.085), 0.025
 """Margins at the eyes' landmarks that are kept, surely and mostly, and the fade of the latter."""
@@ -85,9 +95,12 @@ def without_glasses(identity: Identity) -> Identity:
         return identity
     crop = _eyes_crop(identity, UNIT / float(apart))
     brows = _brows(crop)
-    share = _glasses(crop, brows)
-    fill = _bare_skin(crop, (share < 0.05) & (brows == 0))
-    return replace(identity, photo=_pasted(identity.photo, crop, fill, share))
+    hidden = _glasses(crop, brows)
+    gain, level = _tint(crop, hidden)
+    crop = replace(crop, image=np.clip(crop.image * gain[..., None], 0, 1))
+    hidden = np.maximum(hidden, _veil(crop, brows, level))
+    fill = _bare_skin(crop, (hidden < 0.05) & (brows == 0))
+    return replace(identity, photo=_pasted(identity.photo, crop, gain, fill, hidden))
 
 
 def _eyes_crop(identity: Identity, scale: float) -> _Crop:
@@ -126,11 +139,44 @@ def _glasses(crop: _Crop, brows: np.ndarray) -> np.ndarray:
     light = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, _disc(GLARE, GLARE)) / np.float32(255)
     rim = smoothstep(*RIM_CONTRAST, dark) * _zone(crop)
     glare = smoothstep(*GLARE_CONTRAST, light) * cv2.erode(crop.lenses, _disc(0.02, 0.02))
-    lids = _blur(crop.eyes(LIDS[1]).astype(np.float32), LIDS_FADE)
-    allowed = (1 - lids) * (1 - crop.eyes(LIDS[0])) * (1 - brows)
+    allowed = _allowed(crop, brows)
     hidden = np.rint(255 * np.maximum(rim, glare) * allowed).astype(np.uint8)
     wider = cv2.dilate(hidden, _disc(0.05, 0.06)) / np.float32(255)
     return _blur(wider * allowed, 0.01)
+
+
+def _tint(crop: _Crop, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gain that makes tinted lenses as bright as the skin around them, and that skin's brightness.
+
+    Returns:
+        Both ``[H, W]``, sRGB; 1 where too little skin is seen.
+    """
+    grey = cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY)
+    gain, level = np.ones_like(grey), np.ones_like(grey)
+    middle = level.shape[1] // 2
+    bare = (hidden < 0.05) & (crop.eyes(2 * LIDS[1]) == 0)
+    around = cv2.dilate(crop.lenses, np.ones((round(2 * BESIDE * UNIT),) * 2, np.uint8))
+    around = ((around & crop.skin) > 0) & (_zone(crop) < 0.5)
+    for side in (np.s_[:, :middle], np.s_[:, middle:]):
+        within, beside = (bare & (crop.lenses > 0))[side], (bare & around)[side]
+        if min(within.sum(), beside.sum()) < FEWEST_TEXELS:
+            continue
+        outside, inside = np.median(grey[side][beside]), np.median(grey[side][within])
+        gain[side] = np.clip(SOCKETS * outside / max(inside, 0.01), 1, LARGEST_GAIN)
+        level[side] = outside
+    return 1 + (gain - 1) * _blur(crop.lenses.astype(np.float32), 0.02), level
+
+
+def _veil(crop: _Crop, brows: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Where wide mirrored light covers the skin within the lenses, ``[H, W]`` in [0, 1]."""
+    grey = _blur(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), 0.02)
+    return _blur(smoothstep(*VEIL, grey / level) * crop.lenses, 0.01) * _allowed(crop, brows)
+
+
+def _allowed(crop: _Crop, brows: np.ndarray) -> np.ndarray:
+    """Where the photo may be changed, ``[H, W]`` in [0, 1]: not eyes, lids and ``brows``."""
+    lids = _blur(crop.eyes(LIDS[1]).astype(np.float32), LIDS_FADE)
+    return (1 - lids) * (1 - crop.eyes(LIDS[0])) * (1 - brows)
 
 
 def _zone(crop: _Crop) -> np.ndarray:
@@ -174,13 +220,24 @@ def _bare_skin(crop: _Crop, bare: np.ndarray) -> np.ndarray:
     return np.clip(smooth + grain[..., None], 0, 1)
 
 
-def _pasted(photo: Photo, crop: _Crop, fill: np.ndarray, share: np.ndarray) -> Photo:
-    """The photo with ``fill [H, W, 3]`` in it where ``share [H, W]`` is 1."""
+def _pasted(
+    photo: Photo, crop: _Crop, gain: np.ndarray, fill: np.ndarray, share: np.ndarray
+) -> Photo:
+    """The photo times ``gain [H, W]``, and ``fill [H, W, 3]`` where ``share [H, W]`` is 1."""
     back = cv2.invertAffineTransform(crop.matrix)
-    fill = cv2.warpAffine(fill, back, photo.size, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.warpAffine(share, back, photo.size)[..., None]
-    mixed = photo.pixels * (1 - share) + 255 * fill * share
-    return replace(photo, pixels=np.rint(mixed.clip(0, 255)).astype(np.uint8))
+    height, width = share.shape
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ back[:, :2].T
+    low = np.clip((corners + back[:, 2]).min(0).astype(int) - 2, 0, photo.size)
+    high = np.clip((corners + back[:, 2]).max(0).astype(int) + 2, low + 1, photo.size)
+    back[:, 2] -= low
+    size = tuple(int(side) for side in high - low)
+    gain = 1 + cv2.warpAffine(gain - 1, back, size)[..., None]
+    fill = cv2.warpAffine(fill, back, size, borderMode=cv2.BORDER_REPLICATE)
+    share = cv2.warpAffine(share, back, size)[..., None]
+    pixels, part = photo.pixels.copy(), np.s_[low[1] : high[1], low[0] : high[0]]
+    mixed = pixels[part] * gain * (1 - share) + 255 * fill * share
+    pixels[part] = np.rint(mixed.clip(0, 255))
+    return replace(photo, pixels=pixels)
 
 
 def _disc(width: float, height: float) -> np.ndarray:

@@ -120,3 +120,16 @@ def test_lenses_that_fill_the_photo_do_not_crash():
     everywhere.parsing.probabilities[:] = 0
     everywhere.parsing.probabilities[6] = 1
     assert without_glasses(everywhere).photo.pixels.shape == face().shape
+
+
+def test_tinted_lenses_are_brightened_and_a_veil_is_taken_off():
+    pixels = face()
+    tinted, veiled = lens(EYES[0]), lens(EYES[1])
+    inside = np.s_[tinted[0][1] + 4 : tinted[1][1] - 3, tinted[0][0] + 4 : tinted[1][0] - 3]
+    pixels[inside] = (0.7 * pixels[inside]).astype(np.uint8)
+    veil = np.s_[veiled[1][1] - 24 : veiled[1][1] - 3, veiled[0][0] + 4 : veiled[1][0] - 3]
+    pixels[veil] = (250, 245, 240)
+    after = difference(without_glasses(identity(pixels)).photo.pixels)
+    for spot in (np.s_[272:280, 215:265], np.s_[272:282, 330:390]):
+        assert difference(pixels)[spot].mean() > 40
+        assert after[spot].mean() < 30
