@@ -22,6 +22,7 @@ from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
 from .eyes import project_eyes
 from .face_regions import FaceRegions
+from .glasses import without_glasses
 from .hair_texture import hair_material
 from .photo_projection import bearded, project_photo, skin_darkness
 from .uv_atlas import UVAtlas
@@ -65,6 +66,7 @@ class AppearanceBuilder:
             painting = None
             if geometry.part("hair") is not None:
                 painting = beside.submit(hair_material, self.hair_template, hair, identity, fit)
+            identity = without_glasses(identity)
             photo = project_photo(identity, fit, self.atlas, self.regions)
             albedo = remove_light(photo, self.regions)
             reference = reference_texels(photo.weight, self.regions)

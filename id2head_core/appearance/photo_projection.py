@@ -64,7 +64,7 @@ def project_photo(
     nearest = nearest_depth(fit.camera, vertices, faces, columns, rows, atlas.mask, size, 640)
     visible = depth < nearest + 0.004
     weight = smoothstep(0.2, 0.55, facing) * (visible & inside & atlas.mask)
-    weight *= _shows_skin(probabilities, colour, regions, bearded(identity.gender))
+    weight *= _shows_skin(probabilities, regions, bearded(identity.gender))
     return PhotoTexture(colour * atlas.mask[..., None], weight, normal, facing, probabilities)
 
 
@@ -158,10 +158,11 @@ def bearded(gender: float) -> float:
     return float(1 - smoothstep(0.5, 0.8, np.float32(gender)))
 
 
-def _shows_skin(
-    probabilities: np.ndarray, colour: np.ndarray, regions: FaceRegions, beard: float
-) -> np.ndarray:
-    """How surely the photo shows the surface itself, ``[S, S]`` in [0, 1]."""
+def _shows_skin(probabilities: np.ndarray, regions: FaceRegions, beard: float) -> np.ndarray:
+    """How surely the photo shows the surface itself, ``[S, S]`` in [0, 1].
+
+    It does within glasses, which are taken off the photo before.
+    """
 
     def share(classes):
         return probabilities[..., list(classes)].sum(-1)
@@ -169,11 +170,7 @@ def _shows_skin(
     atlas = regions.atlas
     near_eye = 1 - smoothstep(0.3, 0.38, regions.eye_distance())
     allowed = share(SKIN) + share(EYES) * near_eye + share(HAIR) * regions.beard * beard
-    allowed = allowed + share(EARS) * regions.ears + share(NECK) * regions.neck
-    glasses = share(GLASSES)
-    if (glasses > 0.5).sum() > 50:
-        frame = _glasses_frame(colour, glasses, regions)
-        allowed = np.maximum(allowed, glasses * (1 - frame)) * (1 - frame)
+    allowed = allowed + share(EARS) * regions.ears + share(NECK) * regions.neck + share(GLASSES)
     allowed = smoothstep(0.35, 0.75, allowed)
     radius = max(1, round(atlas.size * 0.006))
     outer = cv2.erode(allowed, np.ones((2 * radius + 1,) * 2))
@@ -182,24 +179,6 @@ def _shows_skin(
     allowed = np.minimum(allowed, outer * (1 - inner) + allowed * inner)
     hole = cv2.dilate(share(MOUTH), np.ones((5, 5))) * (regions.mouth_distance() < 0.55)
     return allowed * (1 - smoothstep(0.2, 0.6, hole))
-
-
-def _glasses_frame(colour: np.ndarray, glasses: np.ndarray, regions: FaceRegions) -> np.ndarray:
-    """Rims and bridge of glasses inside the parser's glasses mask, ``[S, S]`` in [0, 1].
-
-    The mask covers the lenses too, through which eyes and skin are seen; the frame is what is much
-    darker (or lighter) than the skin around it within a thin structure.
-    """
-    unit = regions.atlas.size * 0.23  # about the inter-ocular distance in texels
-    luminance = gaussian(to_srgb(luma(colour)), 1.5)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(unit * 0.3) | 1,) * 2)
-    dark = cv2.morphologyEx(luminance, cv2.MORPH_BLACKHAT, kernel)
-    frame = smoothstep(0.05, 0.11, dark) * smoothstep(0.2, 0.5, glasses)
-    keep = regions.eye_distance() < 0.27
-    brow = (np.abs(regions.y - regions.brow_height + 0.08) < 0.09) & (np.abs(regions.x) < 0.95)
-    frame = np.where(keep | (brow & (np.abs(regions.x) > 0.2)), 0, frame)
-    frame = cv2.dilate(frame.astype(np.float32), np.ones((round(unit * 0.05) | 1,) * 2))
-    return gaussian(frame, 2)
 
 
 def skin_darkness(albedo: np.ndarray, where=...) -> float:

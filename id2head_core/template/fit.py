@@ -15,6 +15,7 @@ from ..camera import photo_camera
 from ..structures import FaceParsing, HeadFit, Identity
 from .cranium import cranium_correction
 from .ears import POINTS, ear_points, ear_weights
+from .face_outline import outline_correction, widened_outline
 from .head_template import HeadTemplate
 from .neck import neck_correction
 
@@ -111,6 +112,7 @@ class TemplateFitter:
         """
         face = identity.face
         landmarks = face.landmarks.astype(np.float64) + 0.5  # the detector counts from centres
+        landmarks = widened_outline(identity.parsing, landmarks)
         scale = float(
             np.linalg.norm(landmarks[RIGHT_EYE].mean(0) - landmarks[LEFT_EYE].mean(0))
         )  # inter-ocular distance, pixels
@@ -132,10 +134,13 @@ class TemplateFitter:
         fit = self._head_fit(
             state, np.r_[landmarks, ears[seen]], seen, centre, scale, identity.photo.size
         )
+        size, middle = identity.photo.size, self._landmarks_at(fit.vertices, state[0])[BROWS[0] :]
+        seen_by = (identity.parsing, size)
+        sides = outline_correction(fit, self.template, middle, landmarks, *seen_by)
+        fit = self.template.moved(fit, sides)
         skin = self.template.skin_vertex
-        seen_by = (skin, identity.parsing, identity.photo.size)
-        outline = cranium_correction(fit, *seen_by)
-        outline += neck_correction(fit, self.template.mean, *seen_by)
+        outline = cranium_correction(fit, skin, *seen_by)
+        outline += neck_correction(fit, self.template.mean, skin, *seen_by)
         residual = fit.residual + outline
         return replace(
             fit,

@@ -15,6 +15,7 @@ from .. import weights
 from ..errors import WeightsError
 from ..expressions import ACTION_WEIGHTS, FOLD_WEIGHTS
 from ..structures import HeadFit, HeadPart, Material
+from .ear_lobes import rounded_lobes
 from .eyes import EyeFrame
 from .mouth import MouthFrame
 from .stock_look import StockLook
@@ -151,6 +152,7 @@ class HeadTemplate:
             "mean", "skin_vertex", "skin_faces", "skin_uv", "mirror", "landmark_yaw",
             "landmark_vertices", "landmark_weights", "landmark_sigma",
         )  # fmt: skip
+        data["mean"] = rounded_lobes(data["mean"], data["regions.ears"] / 255)
         return cls(
             **{name: data[name] for name in plain},
             identity_basis=data["identity_basis"].astype(np.float32),
