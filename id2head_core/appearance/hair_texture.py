@@ -10,16 +10,15 @@ import numpy as np
 
 from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity, Material
-from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
-from ..template.hair_fit import CROPPED
-from ..template.hair_view import HIDDEN, HairView, curliness
-from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
+from ..template.hair import HairTemplate
+from ..template.hair_evidence import CROPPED
+from ..template.hair_view import HairView, curliness
+from .hair_edge import outline_alpha, photo_outline
+from .hair_sheet import HairSheet
+from .strand_noise import STRAND, strand_length, strand_noise, wandering
 
 ROUGHNESS, CROPPED_ROUGHNESS = 0.55, 0.8
 """Of straight hair, and of hair that stands up; curls scatter more."""
-
-FRAY = 0.007
-"""How far strands run out at the outline, metres."""
 
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
@@ -56,13 +55,14 @@ def hair_material(
         Albedo, cut-out alpha and roughness.
     """
     view = HairView(identity, fit, template)
-    sheet = _Sheet(template, hair, fit, size)
-    photo, trust = _project(view, sheet)
+    sheet = HairSheet(template, hair, fit, size)
+    shown = sheet.shown(view)
+    photo, trust = _project(view, sheet, shown)
     curl = curliness(view)
     strands = _strands(sheet, curl)
     albedo = _paint(photo, trust, strands, hair.colour, curl, sheet)
     roughness = CROPPED_ROUGHNESS if hair.volume < CROPPED else ROUGHNESS + 0.2 * curl
-    return Material(albedo, _alpha(sheet), roughness)
+    return Material(albedo, outline_alpha(sheet, photo_outline(view, sheet, shown)), roughness)
 
 
 def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> np.ndarray:
@@ -74,71 +74,17 @@ def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> n
         fit: of the head.
         size: side of the texture, pixels.
     """
-    return _alpha(_Sheet(template, hair, fit, size))
+    return outline_alpha(HairSheet(template, hair, fit, size))
 
 
-class _Sheet:
-    """The shell sampled at the texels.
-
-    Attributes:
-        position: float32 ``[S, S, 3]``, metres.
-        normal: float32 ``[S, S, 3]``, unit.
-        relief: float32 ``[S, S]``, -1 between the locks to 1 on them.
-        outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
-        texel: metres per texel across, float32 ``[S, 1]``.
-        faces: of the shell, and ``vertices``.
-        volume: a typical large thickness, metres.
-    """
-
-    def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
-        self.size = size
-        height = shell_height(template, hair.thickness)
-        self.volume = hair.volume
-        self.vertices = shell_vertices(template, height, fit.neutral).astype(np.float32)
-        self.faces = shell_faces(template, height)
-        grid = template.image(self.vertices)
-        self.position = self.upsample(grid)
-        across = np.gradient(grid, axis=1)
-        across[:, 0] = across[:, -1] = (grid[:, 1] - grid[:, -2]) / 2
-        normal = np.cross(np.gradient(grid, axis=0), across)
-        normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
-        self.normal = self.upsample(normal)
-        self.normal /= np.linalg.norm(self.normal, axis=-1, keepdims=True) + 1e-9
-        image = template.image(np.maximum(hair.thickness, 0))
-        relief = np.clip((image - template.blur(image, 1.5)) / 0.002, -1, 1)
-        self.relief = self.upsample(relief)
-        self.outline = self.upsample(template.outline_distance(hair.thickness))
-        self.texel = texel_widths(grid, size)
-
-    def upsample(self, grid: np.ndarray) -> np.ndarray:
-        """Grid ``[R, C + 1, ...]`` to texels ``[S, S, ...]``, following ``texture_uv``."""
-        rows, columns = grid.shape[:2]
-        centre = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
-        v = np.clip((centre - 0.005) / 0.99, 0, 1) * (rows - 1)
-        u = centre * (columns - 1)
-        u, v = np.meshgrid(u, v)
-        return cv2.remap(
-            np.ascontiguousarray(grid, np.float32), u, v, cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-
-
-def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
+def _project(view: HairView, sheet: HairSheet, shown: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour ``[S, S, 3]`` of the photo at each texel, and its trust ``[S, S]``."""
     identity, fit = view.identity, view.fit
     width, height = identity.photo.size
     pixels = fit.camera.pixels(sheet.position.reshape(-1, 3), width, height)
     pixels = pixels.astype(np.float32).reshape(*sheet.position.shape)
-    located = view.locate(sheet.position)
-    blocker, _ = view.depth_of(
-        np.concatenate([fit.vertices, sheet.vertices]).astype(np.float32),
-        np.concatenate([view.template.skin_faces, sheet.faces + len(fit.vertices)]),
-    )
-    blocker = cv2.dilate(np.where(np.isfinite(blocker), blocker, 9.0), np.ones((3, 3)))
-    seen = located[..., 2] < view.sample(blocker, located, nearest=True) + 2 * HIDDEN
-    toward = fit.camera.position - sheet.position
-    toward /= np.linalg.norm(toward, axis=-1, keepdims=True)
-    facing = np.clip(((toward * sheet.normal).sum(-1) - 0.06) / 0.3, 0, 1)
+    located, toward, seen = shown
+    facing = np.clip((toward - 0.06) / 0.3, 0, 1)
     inner = cv2.erode(view.hair, np.ones((3, 3)))
     inner = np.clip((cv2.GaussianBlur(inner, (0, 0), 1.0) - 0.55) / 0.4, 0, 1)
     trust = facing * seen * view.sample(inner, located) * (sheet.outline > -0.004)
@@ -154,7 +100,7 @@ def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
     return linear[colour], trust.astype(np.float32)
 
 
-def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
+def _strands(sheet: HairSheet, curl: float) -> np.ndarray:
     """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
     generator = np.random.default_rng(11)
     length = strand_length(sheet.volume)
@@ -221,14 +167,3 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
     share = (share * share * (3 - 2 * share))[..., None]
     return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
-
-
-def _alpha(sheet: _Sheet) -> np.ndarray:
-    """Cut-out ``[S, S]``: strands of different lengths around the outline."""
-    generator = np.random.default_rng(5)
-    strands = strand_noise(sheet.texel, generator, STRAND, 9.0) + 0.6 * strand_noise(
-        sheet.texel, generator, 3 * STRAND, 9.0
-    )
-    fray = np.interp(sheet.volume, [0.004, 0.015], [0.6 * FRAY, FRAY])
-    edge = sheet.outline + fray * (0.4 * strands - 0.15)
-    return np.clip(0.5 + edge / 0.003, 0, 1).astype(np.float32)
