@@ -13,7 +13,7 @@ from .uv_atlas import UVAtlas, gaussian, pull_push
 MOUTH_COLOUR = (0.13, 0.035, 0.03)
 """Linear RGB of the cavity behind the lips."""
 
-HAIRLINE_BLUR = 3.0
+HAIRLINE_BLUR = 9.0
 """Standard deviation of the blur of the photo's hairline on the skin, texels."""
 
 
@@ -156,7 +156,7 @@ def paint_scalp(
     if photo is not None:
         hair = gaussian(photo.probabilities[..., list(HAIR)].max(-1), HAIRLINE_BLUR)
         trust = smoothstep(0.2, 0.45, photo.facing) * smoothstep(0.0, 0.1, share)
-        share = share + trust * (smoothstep(0.1, 0.95, hair) - share)
+        share = share + trust * (smoothstep(0.4, 1.0, hair) - share)
     noise = np.random.default_rng(0).standard_normal(share.shape).astype(np.float32)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.8, sigmaY=5.0)
     strands = 1 + 0.25 * strands / (strands.std() + 1e-6)

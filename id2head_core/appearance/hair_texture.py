@@ -23,6 +23,15 @@ ROUGHNESS, CROPPED_ROUGHNESS = 0.55, 0.8
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
 
+DELIGHT_DARK, DARK = 0.9, (0.02, 0.06)
+"""The same share for black hair, and luminances from black to other hair."""
+
+SLOW_SIZE, SLOW_BLUR = 64, 2.2
+"""Side of the maps of slow changes, and their blur, texels."""
+
+ALIKE = 0.5
+"""Hair that is not seen is changed by at most this power of e to look like the hair that is."""
+
 GAP = 0.45
 """What is darker than the hair around it by this factor of e lies in the shadow of a gap."""
 
@@ -117,38 +126,70 @@ def _strands(sheet: HairSheet, curl: float) -> np.ndarray:
 
 def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     """Blend the de-lit photo into synthetic strands, ``[S, S, 3]`` linear."""
-    slow_size = 64
     log = np.log(np.clip(photo, 0.003, 1.0))
     target = np.log(np.clip(colour, 0.003, 1.0)).astype(np.float32)
+    dark = 1 - smoothstep(*DARK, float(colour @ LUMA))
+    slow_target, slow_light = _slow_colour(log - target, trust, dark)
+    seen = _without_glare(log - slow_light, target, slow_target, dark)
+    detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
+    contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
+    ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
+    contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
+    valleys = 0.12 * sheet.relief[..., None]
+    made = target + slow_target + contrast * strands[..., None] + valleys + np.log(ends)
+    sure = trust > 0.6
+    if sure.sum() > 500:  # hair that is not seen is like the hair that is
+        made += np.clip((seen - made)[sure].mean(0), -ALIKE, ALIKE)
+    share = cv2.GaussianBlur(trust, (0, 0), 5.0)
+    share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
+    share = (share * share * (3 - 2 * share))[..., None]
+    return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
 
-    def slow(image):
-        small = cv2.resize(image, (slow_size, slow_size), interpolation=cv2.INTER_AREA)
-        small = np.concatenate([small, small, small], axis=1)
-        small = cv2.GaussianBlur(small, (0, 0), 2.2)
-        return small[:, slow_size : 2 * slow_size]
 
-    weight = slow(trust)
-    mean = slow((log - target) * trust[..., None]) / np.maximum(weight, 1e-3)[..., None]
+def _slow_colour(
+    difference: np.ndarray, trust: np.ndarray, dark: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slow changes of the photo's colour over the hair, in powers of e.
+
+    Args:
+        difference: log of the photo over the hair's colour, ``[S, S, 3]``.
+        trust: in the photo ``[S, S]``.
+        dark: 1 for black hair, whose brightness is all light.
+
+    Returns:
+        The hair's own, which fades away from the photo, and the light's, ``[S, S, 3]`` each.
+    """
+    weight = _blurred(trust, SLOW_BLUR)
+    mean = _blurred(difference * trust[..., None], SLOW_BLUR) / np.maximum(weight, 1e-3)[..., None]
     mean = np.clip(mean, -1.2, 1.2)
     light = (mean @ LUMA)[..., None]
     tint = mean - light
     cooler = np.clip((tint[..., 2:] - tint[..., :1]) / 0.15, 0, 1)
     tint = tint * cooler * np.clip(1.5 * light, 0, 0.8)  # highlights have the colour of the light
-    kept = mean - DELIGHT * light - tint  # colour varies, most of the light does not
+    light = (DELIGHT + (DELIGHT_DARK - DELIGHT) * dark) * light
+    kept = mean - light - tint  # colour varies, most of the light does not
     # away from the photo the slow colour fades to the hair's own
     reach = np.clip(weight / 0.25, 0, 1)[..., None]
     for _ in range(12):
-        wide = np.concatenate([kept * reach, reach], -1)
-        wide = cv2.GaussianBlur(np.concatenate([wide] * 3, 1), (0, 0), 2.0)
-        wide = wide[:, slow_size : 2 * slow_size]
+        wide = _blurred(np.concatenate([kept * reach, reach], -1), 2.0)
         kept = np.where(reach > 0.5, kept, wide[..., :3] / (wide[..., 3:] + 0.02))
         reach = np.maximum(reach, wide[..., 3:] * 0.97)
-    up = (sheet.size, sheet.size)
-    slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
-    slow_light = cv2.resize((DELIGHT * light + tint).astype(np.float32), up)
-    seen = log - slow_light
+    size = trust.shape[::-1]
+    own = cv2.resize(kept.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) * 0.85
+    return own, cv2.resize((light + tint).astype(np.float32), size)
+
+
+def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """A texture at ``SLOW_SIZE``, blurred around the head."""
+    small = cv2.resize(image, (SLOW_SIZE, SLOW_SIZE), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(np.concatenate([small] * 3, axis=1), (0, 0), sigma)
+    return small[:, SLOW_SIZE : 2 * SLOW_SIZE]
+
+
+def _without_glare(seen, target, slow_target, dark) -> np.ndarray:
+    """Log albedo ``[S, S, 3]`` of the photo's strands without highlights and black gaps."""
     above = np.maximum((seen - target) @ LUMA - GLARE, 0)[..., None]
-    seen = seen - 0.7 * above  # highlights belong to the light
+    seen = seen - (0.7 + 0.2 * dark) * above  # highlights belong to the light
     least = target + slow_target - GAP  # and so do the shadows between locks, colour included
     below = np.maximum((least - seen) @ LUMA, 0)[..., None]
     seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
@@ -156,14 +197,4 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     bright = (tinted @ LUMA)[..., None]
     hue = tinted - bright
     own = smoothstep(*DYED, np.linalg.norm(hue, axis=-1, keepdims=True))
-    seen = target + bright + (TINT + (1 - TINT) * own) * hue
-    detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
-    contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
-    valleys = sheet.relief[..., None]
-    ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
-    contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
-    made = target + slow_target + contrast * strands[..., None] + 0.12 * valleys + np.log(ends)
-    share = cv2.GaussianBlur(trust, (0, 0), 5.0)
-    share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
-    share = (share * share * (3 - 2 * share))[..., None]
-    return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
+    return target + bright + (TINT + (1 - TINT) * own) * hue

@@ -33,6 +33,9 @@ FRINGE_LIFT = 0.0022
 EXPRESSION_REACH = 0.008
 """Hair this far above the skin follows the skin's expressions by a third, metres."""
 
+BEND_ROWS, BEND_BLUR = 9, 3.5
+"""Rows around the end of the skull's in which rays are smoothed, and by how many rows."""
+
 
 @dataclass(frozen=True)
 class HairTemplate:
@@ -87,7 +90,7 @@ class HairTemplate:
             skin_faces=data["skin_faces"],
             ear_height=data["ear_height"],
             vertex_count=int(data["vertex_count"][0]),
-            _direction=data["direction"],
+            _direction=_smooth_directions(data["direction"], tuple(int(n) for n in data["grid"])),
             _index=data["index"],
             _weight=data["weight"],
             _offset=data["offset"],
@@ -153,6 +156,21 @@ class HairTemplate:
         signed = np.where(tiled, inside - 0.5, 0.5 - outside)[:, columns : 2 * columns] * CELL
         signed = np.clip(signed, -0.06, 0.06)
         return self.blur(np.c_[signed, signed[:, :1]], 0.8).astype(np.float32)
+
+
+def _smooth_directions(directions: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
+    """Rays ``[P, 3]`` without the bend where the skull's rows end: thick hair would have a crease.
+
+    Args:
+        directions: unit rays ``[P, 3]``.
+        grid: rows, columns, rows on the skull.
+    """
+    rows, columns, cap = grid
+    image = directions.reshape(rows, columns, 3).astype(np.float32)
+    near = np.exp(-(((np.arange(rows) - cap + 1) / BEND_ROWS) ** 2))[:, None, None]
+    image = image + near * (ndimage.gaussian_filter1d(image, BEND_BLUR, axis=0) - image)
+    image /= np.linalg.norm(image, axis=-1, keepdims=True)
+    return image.reshape(-1, 3).astype(np.float32)
 
 
 def lock_relief(template: HairTemplate, curl: float) -> np.ndarray:
