@@ -15,10 +15,10 @@ from .strand_noise import STRAND, strand_noise
 FRAY = 0.007
 """How far strands run out where hair hangs, metres."""
 
-ROOTS = (-0.002, 0.010)
+ROOTS = (-0.001, 0.007)
 """Distances from a hairline, metres > 0 in the hair, between which strands begin."""
 
-DEVIATIONS = 2.0
+DEVIATIONS = 2.5
 """Of the noise of strands: no strand, and all, beyond."""
 
 ASTRAY = 0.009
@@ -64,12 +64,13 @@ def outline_alpha(
         distance = np.clip(distance, outline - ASTRAY, outline + ASTRAY)
         outline = outline + trust * (distance - outline)
     generator = np.random.default_rng(5)
-    strands = strand_noise(sheet.texel, generator, STRAND, 14.0) + 0.6 * strand_noise(
+    strands = strand_noise(sheet.texel, generator, STRAND, 9.0) + 0.6 * strand_noise(
         sheet.texel, generator, 3 * STRAND, 9.0
     )
     fray = np.interp(sheet.volume, [0.004, 0.015], [0.6 * FRAY, FRAY])
     ends = np.clip(0.5 + (outline + fray * (0.4 * strands - 0.15)) / 0.003, 0, 1)
+    single = strand_noise(sheet.texel, generator, 0.8 * STRAND, 10.0)
     begun = DEVIATIONS * (2 * smoothstep(*ROOTS, outline) - 1)
-    roots = np.clip(0.5 + 0.5 * (strands / 1.17 + begun), 0, 1)
+    roots = np.clip(0.5 + 0.5 * (single + begun), 0, 1)
     roots = np.maximum(roots, smoothstep(0.6 * ROOTS[1], 1.2 * ROOTS[1], outline))
     return (roots + sheet.hangs * (ends - roots)).astype(np.float32)

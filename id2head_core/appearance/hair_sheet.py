@@ -10,6 +10,29 @@ from ..template.hair_view import HIDDEN, HairView
 from .strand_noise import texel_widths
 
 
+def grid_places(
+    template: HairTemplate, hair: HairFit, rows: int, columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Column and row of the template's grid at each texel, float32 ``[rows, columns]`` each.
+
+    Args:
+        template: the hair template.
+        hair: whose texture it is.
+        rows: of the texture.
+        columns: of the texture.
+    """
+    last_row, last = template.grid[0] - 1, template.grid[1] - 1
+    v = np.clip(((np.arange(rows) + 0.5) / rows - 0.005) / 0.99, 0, 1) * last_row
+    u = (np.arange(columns, dtype=np.float32) + 0.5) / columns
+    place = np.tile(u * last, (last_row + 1, 1))
+    if hair.comb is not None:
+        comb = template.image(hair.comb)
+        place = np.stack([np.interp(u, row, np.arange(last + 1)) for row in comb])
+    at = np.tile(v[:, None].astype(np.float32), (1, columns))
+    across = np.tile(np.arange(columns, dtype=np.float32), (rows, 1))
+    return cv2.remap(place.astype(np.float32), across, at, cv2.INTER_LINEAR), at
+
+
 class HairSheet:
     """The shell sampled at the texels.
 
@@ -25,7 +48,7 @@ class HairSheet:
     """
 
     def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
-        self.size = size
+        self._places = grid_places(template, hair, size, size)
         height = shell_height(template, hair.thickness)
         self.volume = hair.volume
         self.vertices = shell_vertices(template, height, fit.neutral).astype(np.float32)
@@ -47,13 +70,8 @@ class HairSheet:
 
     def upsample(self, grid: np.ndarray) -> np.ndarray:
         """Grid ``[R, C + 1, ...]`` to texels ``[S, S, ...]``, following ``texture_uv``."""
-        rows, columns = grid.shape[:2]
-        centre = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
-        v = np.clip((centre - 0.005) / 0.99, 0, 1) * (rows - 1)
-        u = centre * (columns - 1)
-        u, v = np.meshgrid(u, v)
         return cv2.remap(
-            np.ascontiguousarray(grid, np.float32), u, v, cv2.INTER_LINEAR,
+            np.ascontiguousarray(grid, np.float32), *self._places, cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ CELL = 0.006
 TUCK = 0.003
 """Depth of the rim below the proxy, metres."""
 
-FRINGE_LIFT = 0.0022
+FRINGE_LIFT = 0.0016
 """Height above the proxy of the outermost strands, where only single hairs are left, metres."""
 
 EXPRESSION_REACH = 0.008
@@ -228,7 +228,7 @@ def hair_part(
         "hair",
         np.ascontiguousarray(vertices[used], np.float32),
         row[faces].astype(np.int32),
-        texture_uv(template)[used],
+        texture_uv(template, hair)[used],
         weld.astype(np.int32),
         moved.astype(np.float32),
     )
@@ -257,9 +257,15 @@ def shell_height(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:
     return height.ravel().astype(np.float32)
 
 
-def texture_uv(template: HairTemplate) -> np.ndarray:
-    """Texture coordinates ``[P, 2]``; v keeps clear of the wrap-around at the top and bottom."""
-    return (template.uv * [1.0, 0.99] + [0.0, 0.005]).astype(np.float32)
+def texture_uv(template: HairTemplate, hair: HairFit | None = None) -> np.ndarray:
+    """Texture coordinates ``[P, 2]``: v along the strands of ``hair``, None for uncombed hair.
+
+    v keeps clear of the wrap-around at the top and bottom.
+    """
+    uv = template.uv
+    if hair is not None and hair.comb is not None:
+        uv = np.c_[hair.comb, uv[:, 1]]
+    return (uv * [1.0, 0.99] + [0.0, 0.005]).astype(np.float32)
 
 
 def scalp_coverage(template: HairTemplate, hair: HairFit, neutral: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity
 from .hair import BALD, HairTemplate
 from .hair_colour import certain_hair, hair_colour
+from .hair_combing import combed
 from .hair_evidence import SPAN, both_sides, read_evidence, spread, summit_of
 from .hair_style import choose_style
 from .hair_thickness import fitted_thickness
@@ -60,7 +61,8 @@ def fit_hair(template: HairTemplate, identity: Identity, fit: HeadFit) -> HairFi
     measured = template.image(template.thickness[template.styles.index(style)])
     presence = _presence(view, evidence, measured)
     thickness = fitted_thickness(view, evidence, measured, presence)
-    return HairFit(style, thickness.ravel().astype(np.float32), colour)
+    comb = combed(view, thickness)
+    return HairFit(style, thickness.ravel().astype(np.float32), colour, comb)
 
 
 def _ends(template: HairTemplate) -> np.ndarray:

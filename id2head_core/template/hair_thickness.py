@@ -27,6 +27,9 @@ ROOTED, HANGS = ("short01", "short04", "ponytail01"), (0.004, 0.014)
 """Styles whose hair covers no skin but the one it grows on, and how far beyond their outlines hair
 is taken to hang there, metres."""
 
+ROOT = 0.0009
+"""Thickness of hair where it begins to grow, metres."""
+
 RISE = (0.12, 0.55, 0.025)
 """Slope of the hair at a hairline, what is added to it further in, and how far in, metres."""
 
@@ -70,7 +73,7 @@ def fitted_thickness(
     thickness = np.minimum(thickness, _edge(view, inner, hangs))
     thickness = _around_ears(view, thickness)
     has &= thickness > 0
-    return np.where(has, np.maximum(thickness, THIN), np.minimum(thickness, presence * SPAN))
+    return np.where(has, np.maximum(thickness, ROOT), np.minimum(thickness, presence * SPAN))
 
 
 def _outlined(view, evidence, measured, has) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +131,7 @@ def _edge(view: HairView, inner: np.ndarray, hangs: np.ndarray) -> np.ndarray:
     loose = steep * inner * (1 + (inner / 0.035) ** 2)
     slope, more, reach = RISE
     rooted = inner * (slope + more * smoothstep(0, reach, inner)) * (1 + (inner / 0.05) ** 2)
-    return THIN + rooted + hangs * np.maximum(loose - rooted, 0)
+    return ROOT + rooted + hangs * (THIN - ROOT + np.maximum(loose - rooted, 0))
 
 
 def _fallen(view: HairView, evidence: Evidence, thickness, has) -> np.ndarray:
