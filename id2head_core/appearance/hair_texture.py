@@ -32,6 +32,9 @@ SLOW_SIZE, SLOW_BLUR = 64, 2.2
 ALIKE = 0.5
 """Hair that is not seen is changed by at most this power of e to look like the hair that is."""
 
+VALLEYS = 0.22
+"""Locks are lighter, and what lies between them darker, by up to this power of e."""
+
 GAP = 0.45
 """What is darker than the hair around it by this factor of e lies in the shadow of a gap."""
 
@@ -135,7 +138,7 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
     ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
     contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
-    valleys = 0.12 * sheet.relief[..., None]
+    valleys = VALLEYS * sheet.relief[..., None]
     made = target + slow_target + contrast * strands[..., None] + valleys + np.log(ends)
     sure = trust > 0.6
     if sure.sum() > 500:  # hair that is not seen is like the hair that is

@@ -173,25 +173,6 @@ def _smooth_directions(directions: np.ndarray, grid: tuple[int, int, int]) -> np
     return image.reshape(-1, 3).astype(np.float32)
 
 
-def lock_relief(template: HairTemplate, curl: float) -> np.ndarray:
-    """Relief of the locks, grid ``[R, C + 1]``, zero mean, about -1 to 1.
-
-    Args:
-        template: gives the grid.
-        curl: 0 = locks stretched along the strands, 1 = round tufts.
-    """
-    rows, columns, _ = template.grid
-    generator = np.random.default_rng(7)
-    relief = np.zeros((rows, columns - 1))
-    for width, length, share in ((1.1, 7.0, 1 - curl), (2.4, 12.0, 1 - curl), (1.3, 1.6, curl)):
-        noise = generator.standard_normal((rows + 40, columns - 1))
-        noise = ndimage.gaussian_filter(noise, (length, width), mode=("nearest", "wrap"))
-        relief += share * (noise / noise.std())[20:-20]
-    # columns are narrow at the crown
-    relief *= np.clip((np.arange(rows)[:, None] - 4) / 20, 0, 1)
-    return np.clip(np.c_[relief, relief[:, :1]] / 2, -1, 1)
-
-
 def hair_part(
     template: HairTemplate,
     hair: HairFit,

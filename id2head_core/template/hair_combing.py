@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from .hair_locks import wave_slope
 from .hair_view import HIDDEN, HairView
 
 BEND = 4.0
@@ -39,12 +40,14 @@ NARROWEST = 0.35
 """Least distance of two strands, columns, that are one column apart at the crown."""
 
 
-def combed(view: HairView, thickness: np.ndarray) -> np.ndarray:
-    """``u`` of the texture at each ray, float32 ``[P]`` in [0, 1].
+def combed(view: HairView, thickness: np.ndarray, curl: float, volume: float) -> np.ndarray:
+    """``u`` of the texture at each ray, grid ``[R, C + 1]`` in [0, 1].
 
     Args:
         view: of the photo.
         thickness: of the hair, grid ``[R, C + 1]``, metres.
+        curl: 0 for straight hair, 1 for curls, which are wavy.
+        volume: of the hair, metres.
     """
     frame = _Frame(view, np.maximum(thickness, 0))
     photo, weight = _seen_directions(view, frame)
@@ -52,7 +55,8 @@ def combed(view: HairView, thickness: np.ndarray) -> np.ndarray:
     cosine = blur(weight * photo[..., 0] + PRIOR, SMOOTH)  # of twice the angle
     sine = blur(weight * photo[..., 1], SMOOTH)
     length = np.hypot(cosine, sine) + 1e-6
-    return carried(frame.columns_per_row(sine / (length + cosine + TURN * length))).ravel()
+    slope = frame.columns_per_row(sine / (length + cosine + TURN * length))
+    return carried(slope + wave_slope(view.template, curl, volume))
 
 
 def carried(slope: np.ndarray) -> np.ndarray:

@@ -11,8 +11,7 @@ from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity
 from .hair import BALD, HairTemplate
 from .hair_colour import certain_hair, hair_colour
-from .hair_combing import combed
-from .hair_evidence import SPAN, both_sides, read_evidence, spread, summit_of
+from .hair_evidence import EAR_CERTAIN, SPAN, both_sides, read_evidence, spread, summit_of
 from .hair_style import choose_style
 from .hair_thickness import fitted_thickness
 from .hair_view import HairView
@@ -30,6 +29,9 @@ NAPE_DEPTH, NAPE_DROP, NAPE_BLUR = (0.02, 0.05), (0.01, 0.04), 8.0
 """Behind and below these distances from the middle of the skull, metres, the hairline is level:
 blurred around the neck with this standard deviation, cells."""
 
+
+EAR_MARGIN = 2
+"""Cells around a covered ear that are covered too."""
 
 LONGEST = -0.138
 """Height at which long hair ends: above the bust's rim, metres."""
@@ -60,9 +62,19 @@ def fit_hair(template: HairTemplate, identity: Identity, fit: HeadFit) -> HairFi
     style = choose_style(view)
     measured = template.image(template.thickness[template.styles.index(style)])
     presence = _presence(view, evidence, measured)
-    thickness = fitted_thickness(view, evidence, measured, presence)
-    comb = combed(view, thickness)
-    return HairFit(style, thickness.ravel().astype(np.float32), colour, comb)
+    thickness, comb = fitted_thickness(view, evidence, measured, presence)
+    return HairFit(style, thickness.ravel().astype(np.float32), colour, comb.ravel())
+
+
+def _over_ears(view: HairView) -> np.ndarray:
+    """1 on and around ears that hair covers, -1 elsewhere, grid."""
+    template = view.template
+    ears = template.image(template.ear_height) > 0
+    on_left, covered = template.image(view.on_left), np.zeros_like(ears)
+    for side, vote in zip((~on_left, on_left), view.ear_votes, strict=True):
+        if vote is not None and vote > EAR_CERTAIN:
+            covered |= ears & side
+    return np.where(ndimage.binary_dilation(covered, iterations=EAR_MARGIN), 1.0, -1.0)
 
 
 def _ends(template: HairTemplate) -> np.ndarray:
@@ -100,6 +112,7 @@ def _presence(view, evidence, measured) -> np.ndarray:
     level = ndimage.gaussian_filter1d(field[:, :-1], NAPE_BLUR, axis=1, mode="wrap")
     field += nape * (np.c_[level, level[:, :1]] - field)
     field = template.blur(field, 0.7)
+    field = np.maximum(field, _over_ears(view) * 0.5)
     has = (field > 0) & ~template.image(template.free) & (y > _ends(template))
     has[-1] = False
     around = np.concatenate([has[:, :-1]] * 3, axis=1)

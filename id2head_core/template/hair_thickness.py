@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..ramp import smoothstep
-from .hair import HairTemplate, lock_relief
+from .hair import HairTemplate
+from .hair_combing import combed
 from .hair_evidence import (
     CROPPED,
     EAR_CERTAIN,
@@ -15,6 +16,7 @@ from .hair_evidence import (
     spread,
     summit_of,
 )
+from .hair_locks import lock_relief
 from .hair_view import HairView, curliness
 
 FRONT = 0.017
@@ -39,20 +41,24 @@ WREATH_RISE, WREATH = 0.2, 0.008
 FALLS, LONG = (0.03, 0.0), -0.09
 """Heights between which long hair begins to fall straight, and below which hair is long, metres."""
 
-LAID = 0.0004
-"""How much nearer to the neck straight hair may come with each row, metres."""
+LAID, LEAST = 0.0004, 0.006
+"""How much nearer to or further from the neck straight hair may come with each row, and its least
+thickness, metres."""
 
 
 def fitted_thickness(
     view: HairView, evidence: Evidence, measured: np.ndarray, presence: np.ndarray
-) -> np.ndarray:
-    """Adapt the style's thickness to the outline of the photo's hair, grid, metres.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adapt the style's thickness to the outline of the photo's hair, and comb it.
 
     Args:
         view: of the photo.
         evidence: what it says about each ray.
         measured: thickness of the style, grid.
         presence: > 0 where there is hair, grid.
+
+    Returns:
+        Thickness, metres, and ``u`` of the texture along the strands, grids ``[R, C + 1]``.
     """
     template = view.template
     has = presence > 0
@@ -62,8 +68,8 @@ def fitted_thickness(
     hangs = hanging(template, has)
     thickness = _fallen(view, evidence, thickness, has)
     curl = curliness(view)
-    relief = lock_relief(template, curl) * np.minimum(0.0025 + 0.003 * curl, 0.2 * thickness)
-    thickness = thickness + relief
+    comb = combed(view, thickness, curl, evidence.volume)
+    thickness = thickness + lock_relief(template, comb, thickness, curl, evidence.volume)
     inner = np.maximum(template.outline_distance(np.where(has, 1.0, -1.0).ravel()), 0)
     if not (has & summit_of(view)).any():  # a wreath around a bald crown lies flat
         flat = np.minimum(thickness, THIN + WREATH_RISE * inner)
@@ -73,7 +79,8 @@ def fitted_thickness(
     thickness = np.minimum(thickness, _edge(view, inner, hangs))
     thickness = _around_ears(view, thickness)
     has &= thickness > 0
-    return np.where(has, np.maximum(thickness, ROOT), np.minimum(thickness, presence * SPAN))
+    thickness = np.where(has, np.maximum(thickness, ROOT), np.minimum(thickness, presence * SPAN))
+    return thickness, comb
 
 
 def _outlined(view, evidence, measured, has) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +155,8 @@ def _fallen(view: HairView, evidence: Evidence, thickness, has) -> np.ndarray:
     lowest = template.grid[2] - 8
     for row in range(lowest, len(has)):
         share = behind[row] * smoothstep(*FALLS, position[row, :, 1]) * has[row]
-        fall = np.maximum(reached[row], reached[row - 1] - LAID)
+        fall = np.clip(reached[row], reached[row - 1] - LAID, reached[row - 1] + LAID)
+        fall = np.maximum(fall, away[row] + level[row] * LEAST)
         reached[row] += share * (fall - reached[row])
     fallen = np.minimum((reached - away) / level, np.maximum(evidence.hull, thickness))
     smooth = template.blur(fallen, 1.2)
@@ -167,7 +175,10 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
         here = side & (height > 0)
         if vote > EAR_CERTAIN:
             raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
-            thickness = np.maximum(thickness, template.blur(raised, 0.8))
+            raised = np.maximum(thickness, template.blur(raised, 1.0))
+            near = np.clip(4 * template.blur(here * 1.0, 2.0), 0, 1)  # no bump over the ear
+            thickness = thickness + near * (template.blur(raised, 2.0) - thickness)
+            thickness = np.maximum(thickness, np.where(here, height + 0.0015, 0))
         elif vote < -EAR_CERTAIN:
             lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
             thickness = np.minimum(thickness, template.blur(lowered, 0.8))
