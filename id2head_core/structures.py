@@ -157,11 +157,14 @@ class HairFit:
         style: name of the nearest template style, or ``"bald"``.
         thickness: float32 ``[P]``, metres above the skull proxy; <= 0 where there is no hair.
         colour: float32 ``[3]``, linear RGB, median of the lit hair.
+        comb: float32 ``[P]`` in [0, 1], ``u`` of the texture at each ray, equal along a strand;
+            None where strands run straight down from the crown.
     """
 
     style: str
     thickness: np.ndarray
     colour: np.ndarray
+    comb: np.ndarray | None = None
 
     @property
     def volume(self) -> float:

@@ -81,7 +81,7 @@ class AppearanceBuilder:
             materials = self._bound_materials(identity, fit, geometry, gain)
             if painting is not None:
                 coverage = scalp_coverage(self.hair_template, hair, fit.neutral)
-                skin = paint_scalp(skin, coverage, hair.colour, self.regions)
+                skin = paint_scalp(skin, coverage, hair.colour, self.regions, photo)
                 materials["hair"] = painting.result()
         lips = smoothstep(0.2, 0.8, self.regions.lips)
         roughness = SKIN_ROUGHNESS + (LIP_ROUGHNESS - SKIN_ROUGHNESS) * lips

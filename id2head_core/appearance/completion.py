@@ -7,10 +7,14 @@ from ..colour import luma, to_srgb
 from ..ramp import smoothstep
 from .delight import reference_texels
 from .face_regions import FaceRegions
+from .photo_projection import HAIR, PhotoTexture
 from .uv_atlas import UVAtlas, gaussian, pull_push
 
 MOUTH_COLOUR = (0.13, 0.035, 0.03)
 """Linear RGB of the cavity behind the lips."""
+
+HAIRLINE_BLUR = 9.0
+"""Standard deviation of the blur of the photo's hairline on the skin, texels."""
 
 
 def plausible_skin(
@@ -133,7 +137,11 @@ def paint_mouth(albedo: np.ndarray, regions: FaceRegions) -> np.ndarray:
 
 
 def paint_scalp(
-    albedo: np.ndarray, coverage: np.ndarray, colour: np.ndarray, regions: FaceRegions
+    albedo: np.ndarray,
+    coverage: np.ndarray,
+    colour: np.ndarray,
+    regions: FaceRegions,
+    photo: PhotoTexture | None = None,
 ) -> np.ndarray:
     """Blend the hair's colour into the skin below hair.
 
@@ -142,8 +150,13 @@ def paint_scalp(
         coverage: float32 ``[N]`` per template vertex, 0..1.
         colour: float32 ``[3]``, linear RGB of the hair.
         regions: of the same atlas.
+        photo: whose hairline counts where it is seen; None for none.
     """
     share = np.clip(regions.atlas.image(coverage), 0, 1)
+    if photo is not None:
+        hair = gaussian(photo.probabilities[..., list(HAIR)].max(-1), HAIRLINE_BLUR)
+        trust = smoothstep(0.2, 0.45, photo.facing) * smoothstep(0.0, 0.1, share)
+        share = share + trust * (smoothstep(0.4, 1.0, hair) - share)
     noise = np.random.default_rng(0).standard_normal(share.shape).astype(np.float32)
     strands = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.8, sigmaY=5.0)
     strands = 1 + 0.25 * strands / (strands.std() + 1e-6)

@@ -10,19 +10,30 @@ import numpy as np
 
 from ..ramp import smoothstep
 from ..structures import HairFit, HeadFit, Identity, Material
-from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
-from ..template.hair_fit import CROPPED
-from ..template.hair_view import HIDDEN, HairView, curliness
-from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
+from ..template.hair import HairTemplate
+from ..template.hair_evidence import CROPPED
+from ..template.hair_view import HairView, curliness
+from .hair_edge import outline_alpha, photo_outline
+from .hair_sheet import HairSheet
+from .strand_noise import STRAND, strand_length, strand_noise, wandering
 
 ROUGHNESS, CROPPED_ROUGHNESS = 0.55, 0.8
 """Of straight hair, and of hair that stands up; curls scatter more."""
 
-FRAY = 0.007
-"""How far strands run out at the outline, metres."""
-
 DELIGHT = 0.6
 """Share of the slow brightness changes in the photo that is taken for light."""
+
+DELIGHT_DARK, DARK = 0.9, (0.02, 0.06)
+"""The same share for black hair, and luminances from black to other hair."""
+
+SLOW_SIZE, SLOW_BLUR = 64, 2.2
+"""Side of the maps of slow changes, and their blur, texels."""
+
+ALIKE = 0.5
+"""Hair that is not seen is changed by at most this power of e to look like the hair that is."""
+
+VALLEYS = 0.22
+"""Locks are lighter, and what lies between them darker, by up to this power of e."""
 
 GAP = 0.45
 """What is darker than the hair around it by this factor of e lies in the shadow of a gap."""
@@ -56,13 +67,14 @@ def hair_material(
         Albedo, cut-out alpha and roughness.
     """
     view = HairView(identity, fit, template)
-    sheet = _Sheet(template, hair, fit, size)
-    photo, trust = _project(view, sheet)
+    sheet = HairSheet(template, hair, fit, size)
+    shown = sheet.shown(view)
+    photo, trust = _project(view, sheet, shown)
     curl = curliness(view)
     strands = _strands(sheet, curl)
     albedo = _paint(photo, trust, strands, hair.colour, curl, sheet)
     roughness = CROPPED_ROUGHNESS if hair.volume < CROPPED else ROUGHNESS + 0.2 * curl
-    return Material(albedo, _alpha(sheet), roughness)
+    return Material(albedo, outline_alpha(sheet, photo_outline(view, sheet, shown)), roughness)
 
 
 def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> np.ndarray:
@@ -74,71 +86,17 @@ def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> n
         fit: of the head.
         size: side of the texture, pixels.
     """
-    return _alpha(_Sheet(template, hair, fit, size))
+    return outline_alpha(HairSheet(template, hair, fit, size))
 
 
-class _Sheet:
-    """The shell sampled at the texels.
-
-    Attributes:
-        position: float32 ``[S, S, 3]``, metres.
-        normal: float32 ``[S, S, 3]``, unit.
-        relief: float32 ``[S, S]``, -1 between the locks to 1 on them.
-        outline: float32 ``[S, S]``, signed distance to the outline, metres, > 0 in the hair.
-        texel: metres per texel across, float32 ``[S, 1]``.
-        faces: of the shell, and ``vertices``.
-        volume: a typical large thickness, metres.
-    """
-
-    def __init__(self, template: HairTemplate, hair: HairFit, fit: HeadFit, size: int):
-        self.size = size
-        height = shell_height(template, hair.thickness)
-        self.volume = hair.volume
-        self.vertices = shell_vertices(template, height, fit.neutral).astype(np.float32)
-        self.faces = shell_faces(template, height)
-        grid = template.image(self.vertices)
-        self.position = self.upsample(grid)
-        across = np.gradient(grid, axis=1)
-        across[:, 0] = across[:, -1] = (grid[:, 1] - grid[:, -2]) / 2
-        normal = np.cross(np.gradient(grid, axis=0), across)
-        normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
-        self.normal = self.upsample(normal)
-        self.normal /= np.linalg.norm(self.normal, axis=-1, keepdims=True) + 1e-9
-        image = template.image(np.maximum(hair.thickness, 0))
-        relief = np.clip((image - template.blur(image, 1.5)) / 0.002, -1, 1)
-        self.relief = self.upsample(relief)
-        self.outline = self.upsample(template.outline_distance(hair.thickness))
-        self.texel = texel_widths(grid, size)
-
-    def upsample(self, grid: np.ndarray) -> np.ndarray:
-        """Grid ``[R, C + 1, ...]`` to texels ``[S, S, ...]``, following ``texture_uv``."""
-        rows, columns = grid.shape[:2]
-        centre = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
-        v = np.clip((centre - 0.005) / 0.99, 0, 1) * (rows - 1)
-        u = centre * (columns - 1)
-        u, v = np.meshgrid(u, v)
-        return cv2.remap(
-            np.ascontiguousarray(grid, np.float32), u, v, cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-
-
-def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
+def _project(view: HairView, sheet: HairSheet, shown: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour ``[S, S, 3]`` of the photo at each texel, and its trust ``[S, S]``."""
     identity, fit = view.identity, view.fit
     width, height = identity.photo.size
     pixels = fit.camera.pixels(sheet.position.reshape(-1, 3), width, height)
     pixels = pixels.astype(np.float32).reshape(*sheet.position.shape)
-    located = view.locate(sheet.position)
-    blocker, _ = view.depth_of(
-        np.concatenate([fit.vertices, sheet.vertices]).astype(np.float32),
-        np.concatenate([view.template.skin_faces, sheet.faces + len(fit.vertices)]),
-    )
-    blocker = cv2.dilate(np.where(np.isfinite(blocker), blocker, 9.0), np.ones((3, 3)))
-    seen = located[..., 2] < view.sample(blocker, located, nearest=True) + 2 * HIDDEN
-    toward = fit.camera.position - sheet.position
-    toward /= np.linalg.norm(toward, axis=-1, keepdims=True)
-    facing = np.clip(((toward * sheet.normal).sum(-1) - 0.06) / 0.3, 0, 1)
+    located, toward, seen = shown
+    facing = np.clip((toward - 0.06) / 0.3, 0, 1)
     inner = cv2.erode(view.hair, np.ones((3, 3)))
     inner = np.clip((cv2.GaussianBlur(inner, (0, 0), 1.0) - 0.55) / 0.4, 0, 1)
     trust = facing * seen * view.sample(inner, located) * (sheet.outline > -0.004)
@@ -154,7 +112,7 @@ def _project(view: HairView, sheet: _Sheet) -> tuple[np.ndarray, np.ndarray]:
     return linear[colour], trust.astype(np.float32)
 
 
-def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
+def _strands(sheet: HairSheet, curl: float) -> np.ndarray:
     """Strand noise ``[S, S]``, zero mean, about unit deviation, constant width in metres."""
     generator = np.random.default_rng(11)
     length = strand_length(sheet.volume)
@@ -171,38 +129,70 @@ def _strands(sheet: _Sheet, curl: float) -> np.ndarray:
 
 def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     """Blend the de-lit photo into synthetic strands, ``[S, S, 3]`` linear."""
-    slow_size = 64
     log = np.log(np.clip(photo, 0.003, 1.0))
     target = np.log(np.clip(colour, 0.003, 1.0)).astype(np.float32)
+    dark = 1 - smoothstep(*DARK, float(colour @ LUMA))
+    slow_target, slow_light = _slow_colour(log - target, trust, dark)
+    seen = _without_glare(log - slow_light, target, slow_target, dark)
+    detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
+    contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
+    ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
+    contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
+    valleys = VALLEYS * sheet.relief[..., None]
+    made = target + slow_target + contrast * strands[..., None] + valleys + np.log(ends)
+    sure = trust > 0.6
+    if sure.sum() > 500:  # hair that is not seen is like the hair that is
+        made += np.clip((seen - made)[sure].mean(0), -ALIKE, ALIKE)
+    share = cv2.GaussianBlur(trust, (0, 0), 5.0)
+    share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
+    share = (share * share * (3 - 2 * share))[..., None]
+    return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
 
-    def slow(image):
-        small = cv2.resize(image, (slow_size, slow_size), interpolation=cv2.INTER_AREA)
-        small = np.concatenate([small, small, small], axis=1)
-        small = cv2.GaussianBlur(small, (0, 0), 2.2)
-        return small[:, slow_size : 2 * slow_size]
 
-    weight = slow(trust)
-    mean = slow((log - target) * trust[..., None]) / np.maximum(weight, 1e-3)[..., None]
+def _slow_colour(
+    difference: np.ndarray, trust: np.ndarray, dark: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slow changes of the photo's colour over the hair, in powers of e.
+
+    Args:
+        difference: log of the photo over the hair's colour, ``[S, S, 3]``.
+        trust: in the photo ``[S, S]``.
+        dark: 1 for black hair, whose brightness is all light.
+
+    Returns:
+        The hair's own, which fades away from the photo, and the light's, ``[S, S, 3]`` each.
+    """
+    weight = _blurred(trust, SLOW_BLUR)
+    mean = _blurred(difference * trust[..., None], SLOW_BLUR) / np.maximum(weight, 1e-3)[..., None]
     mean = np.clip(mean, -1.2, 1.2)
     light = (mean @ LUMA)[..., None]
     tint = mean - light
     cooler = np.clip((tint[..., 2:] - tint[..., :1]) / 0.15, 0, 1)
     tint = tint * cooler * np.clip(1.5 * light, 0, 0.8)  # highlights have the colour of the light
-    kept = mean - DELIGHT * light - tint  # colour varies, most of the light does not
+    light = (DELIGHT + (DELIGHT_DARK - DELIGHT) * dark) * light
+    kept = mean - light - tint  # colour varies, most of the light does not
     # away from the photo the slow colour fades to the hair's own
     reach = np.clip(weight / 0.25, 0, 1)[..., None]
     for _ in range(12):
-        wide = np.concatenate([kept * reach, reach], -1)
-        wide = cv2.GaussianBlur(np.concatenate([wide] * 3, 1), (0, 0), 2.0)
-        wide = wide[:, slow_size : 2 * slow_size]
+        wide = _blurred(np.concatenate([kept * reach, reach], -1), 2.0)
         kept = np.where(reach > 0.5, kept, wide[..., :3] / (wide[..., 3:] + 0.02))
         reach = np.maximum(reach, wide[..., 3:] * 0.97)
-    up = (sheet.size, sheet.size)
-    slow_target = cv2.resize(kept.astype(np.float32), up, interpolation=cv2.INTER_CUBIC) * 0.85
-    slow_light = cv2.resize((DELIGHT * light + tint).astype(np.float32), up)
-    seen = log - slow_light
+    size = trust.shape[::-1]
+    own = cv2.resize(kept.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) * 0.85
+    return own, cv2.resize((light + tint).astype(np.float32), size)
+
+
+def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """A texture at ``SLOW_SIZE``, blurred around the head."""
+    small = cv2.resize(image, (SLOW_SIZE, SLOW_SIZE), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(np.concatenate([small] * 3, axis=1), (0, 0), sigma)
+    return small[:, SLOW_SIZE : 2 * SLOW_SIZE]
+
+
+def _without_glare(seen, target, slow_target, dark) -> np.ndarray:
+    """Log albedo ``[S, S, 3]`` of the photo's strands without highlights and black gaps."""
     above = np.maximum((seen - target) @ LUMA - GLARE, 0)[..., None]
-    seen = seen - 0.7 * above  # highlights belong to the light
+    seen = seen - (0.7 + 0.2 * dark) * above  # highlights belong to the light
     least = target + slow_target - GAP  # and so do the shadows between locks, colour included
     below = np.maximum((least - seen) @ LUMA, 0)[..., None]
     seen = np.clip(seen + 0.85 * below / (below + 0.3) * (least - seen), -6, 0)
@@ -210,25 +200,4 @@ def _paint(photo, trust, strands, colour, curl, sheet) -> np.ndarray:
     bright = (tinted @ LUMA)[..., None]
     hue = tinted - bright
     own = smoothstep(*DYED, np.linalg.norm(hue, axis=-1, keepdims=True))
-    seen = target + bright + (TINT + (1 - TINT) * own) * hue
-    detail = (log - cv2.GaussianBlur(log, (0, 0), 6.0))[trust > 0.6] @ LUMA
-    contrast = float(np.clip(detail.std(), 0.16, 0.42)) if len(detail) > 500 else 0.25
-    valleys = sheet.relief[..., None]
-    ends = 1 - 0.25 * np.clip(1 - np.abs(sheet.outline) / 0.02, 0, 1)[..., None]
-    contrast *= float(np.interp(sheet.volume, [0.004, 0.015], [0.5, 1.0])) * (1 + 0.3 * curl)
-    made = target + slow_target + contrast * strands[..., None] + 0.12 * valleys + np.log(ends)
-    share = cv2.GaussianBlur(trust, (0, 0), 5.0)
-    share = np.clip(share * (1 + 0.25 * strands), 0, 1) * (trust > 0)
-    share = (share * share * (3 - 2 * share))[..., None]
-    return np.exp(made * (1 - share) + seen * share).clip(0, 1).astype(np.float32)
-
-
-def _alpha(sheet: _Sheet) -> np.ndarray:
-    """Cut-out ``[S, S]``: strands of different lengths around the outline."""
-    generator = np.random.default_rng(5)
-    strands = strand_noise(sheet.texel, generator, STRAND, 9.0) + 0.6 * strand_noise(
-        sheet.texel, generator, 3 * STRAND, 9.0
-    )
-    fray = np.interp(sheet.volume, [0.004, 0.015], [0.6 * FRAY, FRAY])
-    edge = sheet.outline + fray * (0.4 * strands - 0.15)
-    return np.clip(0.5 + edge / 0.003, 0, 1).astype(np.float32)
+    return target + bright + (TINT + (1 - TINT) * own) * hue

@@ -13,6 +13,7 @@ import numpy as np
 from ..render.normals import vertex_normals
 from ..structures import HairFit, HeadAppearance, HeadFit, HeadGeometry, HeadPart, Material
 from ..template.hair import HairTemplate, shell_faces, shell_height, shell_vertices
+from .hair_sheet import grid_places
 from .hair_texture import ROUGHNESS
 from .strand_noise import STRAND, strand_length, strand_noise, texel_widths, wandering
 
@@ -76,6 +77,8 @@ def with_loose_strands(
     material = appearance.materials["hair"]
     grid = template.image(shell_vertices(template, height, fit.neutral))
     risen = template.image(rising)
+    places = grid_places(template, hair, *SHELL_SIZE)
+    risen = cv2.remap(risen, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     covered, strands = _materials(grid, risen, strand_length(hair.volume), material)
     materials = {**appearance.materials, "hair": covered, PART: strands}
     return HeadGeometry((*geometry.parts, part)), HeadAppearance(materials)
@@ -111,13 +114,13 @@ def _shells(base: HeadPart, rising: np.ndarray) -> HeadPart:
 
 
 def _materials(
-    grid: np.ndarray, rising: np.ndarray, length: float, material: Material
+    grid: np.ndarray, risen: np.ndarray, length: float, material: Material
 ) -> tuple[Material, Material]:
     """The hair, darker between the strands, and the strands.
 
     Args:
         grid: vertices of the hair's shell ``[R, C + 1, 3]``, metres.
-        rising: how high strands rise, grid ``[R, C + 1]`` in [0, 1].
+        risen: how high strands rise, ``[*SHELL_SIZE]`` in [0, 1].
         length: of the strands, in widths.
         material: of the hair.
     """
@@ -128,7 +131,6 @@ def _materials(
     waves = float(np.clip((roughness - ROUGHNESS) / 0.2, 0.2, 1))
     colour = cv2.resize(material.albedo, (columns, rows), interpolation=cv2.INTER_AREA)
     colour = cv2.blur(colour, COLOUR_BLUR)
-    risen = cv2.resize(rising, (columns, rows))
     shells = []
     for _, threshold in SHELLS:
         fine = strand_noise(texel, generator, STRAND, length, columns)

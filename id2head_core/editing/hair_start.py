@@ -72,7 +72,8 @@ def restyled(template: HairTemplate, hair: HairFit | None, style: str) -> HairFi
     thickness = template.thickness[index].astype(np.float32).copy()
     if style == "buzzcut":
         thickness = _buzzed(thickness, hair)
-    return HairFit(template.styles[index], thickness.astype(np.float32), colour)
+    comb = None if hair is None else hair.comb  # of the texture, which stays
+    return HairFit(template.styles[index], thickness.astype(np.float32), colour, comb)
 
 
 def _buzzed(style: np.ndarray, hair: HairFit | None) -> np.ndarray:

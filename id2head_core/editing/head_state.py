@@ -60,6 +60,8 @@ class HeadState:
         if self.hair is not None:
             plain["hair"] = self.hair.style
             arrays["hair.thickness"], arrays["hair.colour"] = self.hair.thickness, self.hair.colour
+            if self.hair.comb is not None:
+                arrays["hair.comb"] = self.hair.comb
         for name, material in self.appearance.materials.items():
             arrays[f"material.{name}.albedo"] = material.albedo.astype(np.float16)
             plain["materials"][name] = None
@@ -112,7 +114,9 @@ class HeadState:
         camera = Camera(data["camera.world"], data["camera.projection"])
         hair = None
         if plain["hair"] is not None:
-            hair = HairFit(plain["hair"], data["hair.thickness"], data["hair.colour"])
+            hair = HairFit(
+                plain["hair"], data["hair.thickness"], data["hair.colour"], data.get("hair.comb")
+            )
         materials = {}
         for name, roughness in plain["materials"].items():
             if roughness is None:

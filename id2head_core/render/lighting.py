@@ -1,4 +1,8 @@
-"""Light on a resolved surface buffer, compiled by numba; ``shading.py`` has the obvious twins."""
+"""Light on a resolved surface buffer, compiled by numba; ``shading.py`` has the obvious twins.
+
+``hair_light.glance`` is compiled into this file's cached machine code, whose age is this file's:
+whoever changes it must change this file too.
+"""
 
 import cv2
 import numpy as np

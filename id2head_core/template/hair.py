@@ -27,11 +27,14 @@ CELL = 0.006
 TUCK = 0.003
 """Depth of the rim below the proxy, metres."""
 
-FRINGE_LIFT = 0.0022
+FRINGE_LIFT = 0.0016
 """Height above the proxy of the outermost strands, where only single hairs are left, metres."""
 
 EXPRESSION_REACH = 0.008
 """Hair this far above the skin follows the skin's expressions by a third, metres."""
+
+BEND_ROWS, BEND_BLUR = 9, 3.5
+"""Rows around the end of the skull's in which rays are smoothed, and by how many rows."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class HairTemplate:
             skin_faces=data["skin_faces"],
             ear_height=data["ear_height"],
             vertex_count=int(data["vertex_count"][0]),
-            _direction=data["direction"],
+            _direction=_smooth_directions(data["direction"], tuple(int(n) for n in data["grid"])),
             _index=data["index"],
             _weight=data["weight"],
             _offset=data["offset"],
@@ -155,23 +158,19 @@ class HairTemplate:
         return self.blur(np.c_[signed, signed[:, :1]], 0.8).astype(np.float32)
 
 
-def lock_relief(template: HairTemplate, curl: float) -> np.ndarray:
-    """Relief of the locks, grid ``[R, C + 1]``, zero mean, about -1 to 1.
+def _smooth_directions(directions: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
+    """Rays ``[P, 3]`` without the bend where the skull's rows end: thick hair would have a crease.
 
     Args:
-        template: gives the grid.
-        curl: 0 = locks stretched along the strands, 1 = round tufts.
+        directions: unit rays ``[P, 3]``.
+        grid: rows, columns, rows on the skull.
     """
-    rows, columns, _ = template.grid
-    generator = np.random.default_rng(7)
-    relief = np.zeros((rows, columns - 1))
-    for width, length, share in ((1.1, 7.0, 1 - curl), (2.4, 12.0, 1 - curl), (1.3, 1.6, curl)):
-        noise = generator.standard_normal((rows + 40, columns - 1))
-        noise = ndimage.gaussian_filter(noise, (length, width), mode=("nearest", "wrap"))
-        relief += share * (noise / noise.std())[20:-20]
-    # columns are narrow at the crown
-    relief *= np.clip((np.arange(rows)[:, None] - 4) / 20, 0, 1)
-    return np.clip(np.c_[relief, relief[:, :1]] / 2, -1, 1)
+    rows, columns, cap = grid
+    image = directions.reshape(rows, columns, 3).astype(np.float32)
+    near = np.exp(-(((np.arange(rows) - cap + 1) / BEND_ROWS) ** 2))[:, None, None]
+    image = image + near * (ndimage.gaussian_filter1d(image, BEND_BLUR, axis=0) - image)
+    image /= np.linalg.norm(image, axis=-1, keepdims=True)
+    return image.reshape(-1, 3).astype(np.float32)
 
 
 def hair_part(
@@ -210,7 +209,7 @@ def hair_part(
         "hair",
         np.ascontiguousarray(vertices[used], np.float32),
         row[faces].astype(np.int32),
-        texture_uv(template)[used],
+        texture_uv(template, hair)[used],
         weld.astype(np.int32),
         moved.astype(np.float32),
     )
@@ -239,9 +238,15 @@ def shell_height(template: HairTemplate, thickness: np.ndarray) -> np.ndarray:
     return height.ravel().astype(np.float32)
 
 
-def texture_uv(template: HairTemplate) -> np.ndarray:
-    """Texture coordinates ``[P, 2]``; v keeps clear of the wrap-around at the top and bottom."""
-    return (template.uv * [1.0, 0.99] + [0.0, 0.005]).astype(np.float32)
+def texture_uv(template: HairTemplate, hair: HairFit | None = None) -> np.ndarray:
+    """Texture coordinates ``[P, 2]``: v along the strands of ``hair``, None for uncombed hair.
+
+    v keeps clear of the wrap-around at the top and bottom.
+    """
+    uv = template.uv
+    if hair is not None and hair.comb is not None:
+        uv = np.c_[hair.comb, uv[:, 1]]
+    return (uv * [1.0, 0.99] + [0.0, 0.005]).astype(np.float32)
 
 
 def scalp_coverage(template: HairTemplate, hair: HairFit, neutral: np.ndarray) -> np.ndarray:

@@ -20,6 +20,9 @@ EARS, NECK, CLOTH, HAIR, HAT = (7, 8, 9), (14, 15), (16,), (17,), (18,)
 HIDDEN = 0.004
 """A point this far behind the head's surface is hidden, metres."""
 
+HANGING_SHARE = 0.35
+"""Share of the rays beside the jaw that show hair, from which the ear above is covered."""
+
 
 @dataclass(frozen=True)
 class HairView:
@@ -111,8 +114,19 @@ class HairView:
             seen = side & facing
             shown, covered = (ear * seen).sum(), (hair * seen).sum()
             certain = shown + covered > 0.3 * seen.sum() and seen.sum() > 8
-            votes.append((covered - shown) / (covered + shown + 1e-6) if certain else None)
+            if certain:
+                votes.append((covered - shown) / (covered + shown + 1e-6))
+            else:
+                votes.append(1.0 if self._hangs_beside(side) else None)
         return tuple(votes)
+
+    def _hangs_beside(self, side: np.ndarray) -> bool:
+        """Whether hair hangs beside the jaw on a side whose ear the photo does not tell."""
+        x, y, z = self.proxy.T
+        jaw = side & (y < -0.05) & (y > -0.1) & (z > -0.03) & (z < 0.04)
+        beside = self.proxy + 0.012 * self.template.directions(self.fit.neutral)
+        hair = self.sample(self.hair, self.locate(beside))[jaw]
+        return bool(hair.size) and float((hair > 0.5).mean()) > HANGING_SHARE
 
     @cached_property
     def head_depth(self) -> np.ndarray:
