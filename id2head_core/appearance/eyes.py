@@ -40,6 +40,10 @@ UPPER_MIDDLE, LOWER_MIDDLE = 7, 21
 GAZE = (-0.14, 0.08)
 """Limits of the irises' height, radians."""
 
+ODD, LARGE = 0.7, 9.0
+"""Eyes are of two colours where the channels of their log ratio differ by this much, and the photo
+shows irises of at least this radius, pixels."""
+
 WHITENED = 0.5
 """Share of the tint of the photo's white that is taken for the light's and off the iris."""
 
@@ -69,18 +73,27 @@ class EyePainter:
         centres, radius = self.frame.balls(fit.vertices)
         views = [view_eye(identity, fit, centre, radius, skin) for centre in centres]
         found = [measure_eye(view) for view in views]
-        painted, level = self._painted(found, views[0].iris_pixels)
+        painted, levels = self._painted(found, views[0].iris_pixels)
         painted = self.stock.turned(painted, self._gaze(fit.neutral))
-        expected = np.array([level / IRIS_AHEAD, luma(self.stock.white)])
         shades = []
         for eye, (view, colours) in enumerate(zip(views, found, strict=True)):
             shade = None
             if colours is not None:
+                expected = np.array([levels[eye] / IRIS_AHEAD, luma(self.stock.white)])
                 light = lid_shadow(plane_directions(), lid_rim(self.frame, fit.vertices, eye))
                 shade = coarse_shade(view, colours, expected, light) + np.log(gain)
             shades.append(shade)
         painted = painted * np.exp(self._spread(shades))[..., None]
         return self._under_lids(painted, fit.neutral)
+
+    def plain(self, neutral: np.ndarray, colour: str) -> np.ndarray:
+        """Texture ``[E, E, 3]`` of eyes of a named colour between the lids of ``neutral [N, 3]``.
+
+        Raises:
+            OptionError: the colour is unknown.
+        """
+        picture, _ = self.stock.plain(colour)
+        return self._under_lids(self.stock.turned(picture, self._gaze(neutral)), neutral)
 
     def _gaze(self, neutral: np.ndarray) -> float:
         """How far up both irises sit between the lids of ``neutral [N, 3]``, radians.
@@ -95,12 +108,23 @@ class EyePainter:
             heights.append(low + IRIS_HEIGHT * (high - low))
         return float(np.clip(np.mean(heights), *GAZE))
 
-    def _painted(self, found: list[EyeColours | None], pixels: float) -> tuple[np.ndarray, float]:
-        """Eyes without light ``[E, E, 3]``, and the luminance of their irises."""
-        measured = [self._iris_albedo(colours) for colours in found if colours is not None]
-        if not measured:
-            return self.stock.plain("brown")
-        return self.stock.tinted(np.exp(np.mean(np.log(measured), axis=0)), pixels)
+    def _painted(
+        self, found: list[EyeColours | None], pixels: float
+    ) -> tuple[np.ndarray, list[float]]:
+        """Eyes without light ``[E, E, 3]``, and the luminance of each iris."""
+        logs = [np.log(self._iris_albedo(colours)) for colours in found if colours is not None]
+        if not logs:
+            picture, level = self.stock.plain("brown")
+            return picture, [level, level]
+        if len(logs) == 2 and pixels > LARGE:
+            apart = logs[1] - logs[0]
+            if np.ptp(apart) > ODD:
+                (right, first), (left, second) = (
+                    self.stock.tinted(np.exp(own), pixels) for own in logs
+                )
+                return np.where(self.stock.eye[..., None] == 0, right, left), [first, second]
+        picture, level = self.stock.tinted(np.exp(np.mean(logs, axis=0)), pixels)
+        return picture, [level, level]
 
     def _iris_albedo(self, colours: EyeColours) -> np.ndarray:
         """Albedo of an iris ``[3]``, as if its white were the drawn one."""

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from ..colour import luma
+from ..errors import OptionError
 from ..ramp import smoothstep
 from ..render.cpu_rasterizer import CpuRasterizer
 from ..render.normals import vertex_normals
@@ -87,7 +88,15 @@ class StockEyes:
         self.white = self._pictures[0][white].mean(0)
 
     def plain(self, name: str) -> tuple[np.ndarray, float]:
-        """A drawn eye by its colour's name ``[E, E, 3]``, and the luminance of its iris."""
+        """A drawn eye by its colour's name ``[E, E, 3]``, and the luminance of its iris.
+
+        Raises:
+            OptionError: the name is unknown.
+        """
+        if name not in self.names:
+            raise OptionError(
+                f"Eye colour '{name}' is unknown. Use one of {', '.join(self.names)}."
+            )
         index = self.names.index(name)
         return self._pictures[index], float(luma(self.irises[index]))
 

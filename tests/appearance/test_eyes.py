@@ -76,6 +76,15 @@ def test_blue_eyes_are_blue_and_dark_ones_are_dark_brown(template, painter):
     assert black[0] > 1.05 * black[2] and luma(black) < luma(brown)  # a mirrored sky is no colour
 
 
+def test_eyes_of_two_colours_stay_so_and_uneven_light_makes_none(template, painter):
+    for second, two in ((BLUE, True), (np.array(BROWN) * 1.4, False)):
+        identity, fit, skin = seen(template, BROWN)
+        other = seen(template, second)[0].photo.pixels
+        identity.photo.pixels[:, SIZE // 2 :] = other[:, SIZE // 2 :]  # the subject's left eye
+        right, left = irises(painter, painter(identity, fit, skin, 1.0))
+        assert (left[2] / left[0] > 1.5 * right[2] / right[0]) == two
+
+
 def test_small_photo_does_not_turn_brown_eyes_amber(template, painter):
     near, far = (
         irises(painter, painter(*seen(template, BROWN, zoom=zoom), 1.0)).mean(0)
