@@ -20,10 +20,11 @@ from .completion import (
 )
 from .delight import reference_texels, remove_light
 from .expression_removal import soften_folds
-from .eyes import project_eyes
+from .eyes import EyePainter
 from .face_regions import FaceRegions
 from .glasses import without_glasses
 from .hair_texture import hair_material
+from .lashes import photographed_lashes
 from .photo_projection import bearded, project_photo, skin_darkness
 from .uv_atlas import UVAtlas
 
@@ -37,6 +38,7 @@ class AppearanceBuilder:
         self.template, self.hair_template = template, hair_template
         self.atlas = UVAtlas(template, size)
         self.regions = FaceRegions(template, self.atlas)
+        self.eyes = EyePainter(template)
 
     def __call__(
         self, identity: Identity, fit: HeadFit, geometry: HeadGeometry, hair: HairFit
@@ -108,10 +110,9 @@ class AppearanceBuilder:
         )
         still = np.zeros((len(EXPRESSIONS), *fit.vertices.shape), np.float32)
         posed = {part.name: part for part in self.template.parts(fit.vertices, still)}
-        eyes = project_eyes(
-            identity, fit, posed["eyes"], posed["skin"], materials["eyes"].albedo, gain
-        )
+        eyes = self.eyes(identity, fit, posed["skin"], gain)
         materials["eyes"] = Material(eyes, roughness=EYE_ROUGHNESS)
+        materials["lashes"] = photographed_lashes(materials["lashes"], identity.gender)
         return materials
 
 

@@ -1,103 +1,163 @@
-"""Put the photo's irises and whites on the eyeballs."""
+"""Draw the eyeballs: the person's iris colour, the shadow of their lids, the photo's coarse shade.
+
+A photo shows some twenty pixels of an eye, mirrors a room in them, and ends where its lids ended.
+So iris and white are drawn, and the photo only says which colour and how dark.
+"""
 
 import cv2
 import numpy as np
-import torch
 
 from ..colour import luma
-from ..ramp import smoothstep
-from ..render.cpu_rasterizer import CpuRasterizer
-from ..render.normals import vertex_normals
 from ..structures import HeadFit, HeadPart, Identity
-from .photo_projection import EYES, GLASSES, nearest_depth, sample_parsing, sample_photo
-from .uv_atlas import pull_push
+from ..template.head_template import HeadTemplate
+from .eye_view import (
+    SIDE,
+    SPAN,
+    EyeColours,
+    coarse_shade,
+    measure_eye,
+    plane_directions,
+    view_eye,
+)
+from .lid_shadow import corner_flesh, lid_rim, lid_shadow
+from .stock_eyes import StockEyes
 
-IRIS_COSINE, PUPIL_COSINE = 0.93, 0.985
-"""Cosines of the angles from the eyeball's axis to the rims of iris (21.6°) and pupil (10°)."""
+DARKEST, BRIGHTEST = -0.7, 0.2
+"""Limits of the photo's coarse shade, factors of e."""
 
+SHARED = 0.7
+"""How far the two eyes' shades are pulled together: the photo's light comes from one side."""
 
-def project_eyes(
-    identity: Identity, fit: HeadFit, eyes: HeadPart, skin: HeadPart, stock: np.ndarray, gain: float
-) -> np.ndarray:
-    """Texture of the eyeballs.
+IRIS_AHEAD = 0.9
+"""An iris faces the light more than its white does; the drawn one is so much darker."""
 
-    Args:
-        identity: photo and its parsing.
-        fit: of the same photo.
-        eyes: the eyeballs posed as in the photo (``eyes.vertices`` on ``fit.vertices``).
-        skin: the skin posed as in the photo, which hides most of the eyeballs.
-        stock: float32 ``[E, E, 3]``, linear, a stock eye texture for what the lids hide.
-        gain: exposure that the skin was given.
+IRIS_HEIGHT = 0.59
+"""Height of the iris's middle between the lower and the upper lid, as a share."""
 
-    Returns:
-        float32 ``[E, E, 3]``, linear RGB.
-    """
-    side = stock.shape[0]
-    position, normal, mask = _texels(eyes, side)
-    width, height = identity.photo.size
-    pixels = fit.camera.pixels(position.reshape(-1, 3), width, height).astype(np.float32)
-    columns, rows, depth = (pixels[:, i].reshape(side, side) for i in range(3))
-    view = fit.camera.position - position
-    facing = (normal * view).sum(-1) / (np.linalg.norm(view, axis=-1) + 1e-9)
-    probabilities = sample_parsing(identity.parsing, columns, rows)
-    shown = probabilities[..., list(EYES)].sum(-1) + probabilities[..., list(GLASSES)].sum(-1)
-    weight = (mask & (facing > 0.3)) * np.clip((shown - 0.3) / 0.4, 0, 1)
-    size = (width, height)
-    lids = nearest_depth(fit.camera, skin.vertices, skin.faces, columns, rows, mask, size, 512)
-    weight = weight * (depth < lids + 0.0005)
-    weight = cv2.GaussianBlur(cv2.erode(weight.astype(np.float32), np.ones((3, 3))), (0, 0), 1.2)
-    if weight.sum() < 0.001 * side * side:
-        return stock
-    photo = np.clip(sample_photo(identity, columns, rows) * gain, 0, 1)
-    seen = weight > 0.6
-    ratio = np.log(np.clip(luma(photo[seen]), 0.01, 1)).mean()
-    ratio -= np.log(np.clip(luma(stock[seen]), 0.01, 1)).mean()
-    matched = stock * np.exp(np.clip(ratio, -0.9, 0.2))
-    photo, matched = _clear_irises(photo, matched, weight, normal[..., 2])
-    blended = matched * (1 - weight[..., None]) + photo * weight[..., None]
-    return pull_push(blended.astype(np.float32), mask.astype(np.float32))
+UPPER_MIDDLE, LOWER_MIDDLE = 7, 21
+"""Columns of the lids above and below the pupil."""
+
+GAZE = (-0.14, 0.08)
+"""Limits of the irises' height, radians."""
+
+ODD, LARGE = 0.7, 9.0
+"""Eyes are of two colours where the channels of their log ratio differ by this much, and the photo
+shows irises of at least this radius, pixels."""
+
+WHITENED = 0.5
+"""Share of the tint of the photo's white that is taken for the light's and off the iris."""
+
+FLESH = np.array((0.42, 0.2, 0.17), np.float32)
+"""Linear albedo of the flesh in the eye's corner."""
 
 
-def _clear_irises(photo, stock, weight, ahead):
-    """Take the mirrored light off the irises, and give the hidden part of them the seen colour.
+class EyePainter:
+    """Draws both eyes of a head into one texture."""
 
-    Args:
-        photo: float32 ``[E, E, 3]``, linear.
-        stock: likewise.
-        weight: float32 ``[E, E]``, where the photo shows the eyeball.
-        ahead: float32 ``[E, E]``, cosine between the eyeball's normal and straight ahead.
+    def __init__(self, template: HeadTemplate):
+        self.frame = template.eye_frame
+        self.stock = StockEyes(template)
 
-    Returns:
-        Both textures, changed inside the irises.
-    """
-    iris = smoothstep(IRIS_COSINE - 0.015, IRIS_COSINE + 0.01, ahead)
-    pupil = smoothstep(PUPIL_COSINE - 0.006, PUPIL_COSINE + 0.004, ahead)
-    ring = (iris > 0.9) & (pupil < 0.1)
-    shown = ring & (weight > 0.6)
-    if shown.sum() < 30:
-        return photo, stock
-    luminance = luma(photo)
-    darker = shown & (luminance <= np.median(luminance[shown]))
-    colour = np.median(photo[darker], axis=0)
-    level = float(luma(colour))
-    mirrored = iris * smoothstep(1.3 * level, 2.2 * level, luminance)
-    mirrored = cv2.GaussianBlur(mirrored.astype(np.float32), (0, 0), 1.0)[..., None]
-    tint = np.clip(colour / np.maximum(np.median(stock[ring], axis=0), 1e-3), 0.3, 2.5)
-    stock = stock * (1 + (tint - 1) * (iris * (1 - pupil))[..., None])
-    photo = photo * (1 - 0.9 * mirrored) + stock * 0.9 * mirrored
-    return photo * (1 - 0.6 * pupil[..., None]), stock
+    def __call__(self, identity: Identity, fit: HeadFit, skin: HeadPart, gain: float) -> np.ndarray:
+        """Texture of the eyeballs.
 
+        Args:
+            identity: photo and its parsing.
+            fit: of the same photo.
+            skin: the skin posed as in the photo, which hides most of the eyeballs.
+            gain: exposure that the skin was given.
 
-def _texels(part: HeadPart, side: int):
-    """Positions ``[E, E, 3]``, unit normals ``[E, E, 3]`` and bool mask of a part's texture."""
-    clip = np.c_[
-        2 * part.uv[:, 0] - 1, 1 - 2 * part.uv[:, 1], np.zeros(len(part.uv)), np.ones(len(part.uv))
-    ]
-    rasterizer = CpuRasterizer()
-    faces = torch.from_numpy(part.faces.astype(np.int64))
-    clip = torch.from_numpy(clip.astype(np.float32))
-    fragments = rasterizer.rasterize(clip, faces, side, side)
-    normals = vertex_normals(part.vertices, part.faces, part.weld)
-    values = torch.from_numpy(np.c_[part.vertices, normals].astype(np.float32))
-    image = rasterizer.interpolate(values, faces, fragments).numpy()
-    return image[..., :3], image[..., 3:], fragments.face_index.numpy() >= 0
+        Returns:
+            float32 ``[E, E, 3]``, linear RGB. Eyes that the photo does not show are brown.
+        """
+        centres, radius = self.frame.balls(fit.vertices)
+        views = [view_eye(identity, fit, centre, radius, skin) for centre in centres]
+        found = [measure_eye(view) for view in views]
+        painted, levels = self._painted(found, views[0].iris_pixels)
+        painted = self.stock.turned(painted, self._gaze(fit.neutral))
+        shades = []
+        for eye, (view, colours) in enumerate(zip(views, found, strict=True)):
+            shade = None
+            if colours is not None:
+                expected = np.array([levels[eye] / IRIS_AHEAD, luma(self.stock.white)])
+                light = lid_shadow(plane_directions(), lid_rim(self.frame, fit.vertices, eye))
+                shade = coarse_shade(view, colours, expected, light) + np.log(gain)
+            shades.append(shade)
+        painted = painted * np.exp(self._spread(shades))[..., None]
+        return self._under_lids(painted, fit.neutral)
+
+    def plain(self, neutral: np.ndarray, colour: str) -> np.ndarray:
+        """Texture ``[E, E, 3]`` of eyes of a named colour between the lids of ``neutral [N, 3]``.
+
+        Raises:
+            OptionError: the colour is unknown.
+        """
+        picture, _ = self.stock.plain(colour)
+        return self._under_lids(self.stock.turned(picture, self._gaze(neutral)), neutral)
+
+    def _gaze(self, neutral: np.ndarray) -> float:
+        """How far up both irises sit between the lids of ``neutral [N, 3]``, radians.
+
+        Both eyes look straight ahead, but the fitted lids do not tell how high an eyeball lies:
+        people's irises touch the lower lid, and the upper one covers the top of them.
+        """
+        heights = []
+        for eye in range(2):
+            up = np.arcsin(lid_rim(self.frame, neutral, eye)[:, 1])  # [28]
+            low, high = up[LOWER_MIDDLE], up[UPPER_MIDDLE]
+            heights.append(low + IRIS_HEIGHT * (high - low))
+        return float(np.clip(np.mean(heights), *GAZE))
+
+    def _painted(
+        self, found: list[EyeColours | None], pixels: float
+    ) -> tuple[np.ndarray, list[float]]:
+        """Eyes without light ``[E, E, 3]``, and the luminance of each iris."""
+        logs = [np.log(self._iris_albedo(colours)) for colours in found if colours is not None]
+        if not logs:
+            picture, level = self.stock.plain("brown")
+            return picture, [level, level]
+        if len(logs) == 2 and pixels > LARGE:
+            apart = logs[1] - logs[0]
+            if np.ptp(apart) > ODD:
+                (right, first), (left, second) = (
+                    self.stock.tinted(np.exp(own), pixels) for own in logs
+                )
+                return np.where(self.stock.eye[..., None] == 0, right, left), [first, second]
+        picture, level = self.stock.tinted(np.exp(np.mean(logs, axis=0)), pixels)
+        return picture, [level, level]
+
+    def _iris_albedo(self, colours: EyeColours) -> np.ndarray:
+        """Albedo of an iris ``[3]``, as if its white were the drawn one."""
+        white, level = self.stock.white, luma(colours.white) / luma(self.stock.white)
+        tint = colours.white / (white * level)
+        light = level * np.clip(tint, 0.6, 1.6) ** WHITENED
+        return np.clip(IRIS_AHEAD * colours.iris / light, 0.004, 0.6)
+
+    def _spread(self, shades: list[np.ndarray | None]) -> np.ndarray:
+        """Shades of both eyes at the texels, ``[E, E]``; an eye that was not seen takes a mean."""
+        stock = self.stock
+        known = [float(shade.mean()) for shade in shades if shade is not None]
+        mean = float(np.mean(known)) if known else 0.0
+        out = np.full(stock.mask.shape, mean, np.float32)
+        right, up = (stock.direction[..., i] / SPAN for i in range(2))
+        columns, rows = (((v + 1) / 2 * SIDE - 0.5).astype(np.float32) for v in (right, -up))
+        for eye, shade in enumerate(shades):
+            if shade is not None:
+                shade = shade + SHARED * (mean - shade.mean())
+                there = cv2.remap(
+                    shade, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                )
+                out = np.where(stock.eye == eye, there, out)
+        return np.clip(out, DARKEST, BRIGHTEST)
+
+    def _under_lids(self, painted: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+        """Shadows of the lids of ``neutral [N, 3]`` on both eyes, and flesh in their corners."""
+        stock, out = self.stock, painted.copy()
+        for eye in range(2):
+            own = stock.mask & (stock.eye == eye)
+            rim, directions = lid_rim(self.frame, neutral, eye), stock.direction[own]
+            flesh = corner_flesh(directions, rim)[:, None]
+            level = luma(painted[own]).mean() / luma(stock.white)
+            shaded = painted[own] * lid_shadow(directions, rim)[:, None]
+            out[own] = shaded + (FLESH * level - shaded) * flesh
+        return np.clip(out, 0, 1).astype(np.float32)

@@ -203,7 +203,7 @@ class HeadEditor:
         changed: dict[str, Material] = {"skin": replace(own, albedo=np.clip(skin, 0, 1))}
         eyes = next((wish.value for wish in wishes if wish.kind == "eyes"), None)
         if eyes is not None:
-            changed["eyes"] = skin_start.changed_eyes(self.template, state, eyes)
+            changed["eyes"] = skin_start.changed_eyes(self.builder, state, eyes)
         strands = state.appearance.materials.get("hair")
         has_hair = hair is not None and hair.style != BALD
         if colour is not None and has_hair:

@@ -107,10 +107,10 @@ def bare_skin(builder: AppearanceBuilder, state: HeadState, skin: np.ndarray) ->
     return np.clip(stock * tone, 0, 1).astype(np.float32)
 
 
-def changed_eyes(template: HeadTemplate, state: HeadState, colour: str) -> Material:
+def changed_eyes(builder: AppearanceBuilder, state: HeadState, colour: str) -> Material:
     """Eyes of another colour; the own white stays as bright as it was."""
-    own, stock = state.appearance.materials["eyes"], template.eye_material(colour)
-    albedo = cv2.resize(stock.albedo, own.albedo.shape[1::-1], interpolation=cv2.INTER_AREA)
+    own, stock = state.appearance.materials["eyes"], builder.eyes.plain(state.fit.neutral, colour)
+    albedo = cv2.resize(stock, own.albedo.shape[1::-1], interpolation=cv2.INTER_AREA)
     bright = np.quantile(luma(own.albedo), 0.9) / max(float(np.quantile(luma(albedo), 0.9)), 1e-3)
     return replace(own, albedo=np.clip(albedo * np.clip(bright, 0.6, 1.3), 0, 1).astype(np.float32))
 

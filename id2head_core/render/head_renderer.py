@@ -23,7 +23,7 @@ from .shading import (
 from .surface_buffer import SurfaceBuffer, resolve_surface
 from .visibility import visible_faces
 
-CATCHLIGHT = np.array([0.0, 0.0, 2.0])
+CATCHLIGHT = np.array([0.0, -0.35, 0.6])
 """Added to the direction of the light for eyes: the lids would hide a light from further above."""
 
 STUDIO_KEY = ((-0.45, 0.5, 0.85), 0.52, (1.03, 1.0, 0.96))

@@ -10,7 +10,7 @@ from .hair_light import strand_directions
 from .rasterizer import AlphaTest
 from .surface_buffer import TextureAtlas
 
-GLOSS = {"skin": 0.55, "eyes": 2.5, "teeth": 1.0, "tongue": 0.8}
+GLOSS = {"skin": 0.55, "eyes": 1.3, "teeth": 1.0, "tongue": 0.8}
 """Strength of the highlight by part; 0 for others. Eyes get more: their light is a small window."""
 
 HAIR = ("hair", "strands")
@@ -19,7 +19,7 @@ HAIR = ("hair", "strands")
 SHELTER = {"tongue": 0.55}
 """Share of the light that gets into the mouth, by part; 1 for others."""
 
-ROUGHNESS_LIMIT = {"eyes": (0.2, 0.26)}
+ROUGHNESS_LIMIT = {"eyes": (0.16, 0.22)}
 """Range of a part's roughness in these pictures; a sharper catchlight would fall between pixels."""
 
 

@@ -100,7 +100,8 @@ class EyeFrame:
             closing: ``[2]``, how far each eye shuts; at least 0.8 counts as shut.
 
         Returns:
-            Posed vertices ``[N, 3]``: shut lids meet exactly, and no lid enters the eyeball.
+            Posed vertices ``[N, 3]``: shut lids meet exactly, others do not cross, and no lid
+            enters the eyeball.
         """
         posed = neutral + offset
         centres, radius = self.balls(neutral)
@@ -108,6 +109,8 @@ class EyeFrame:
             grid = posed[self.rings[eye]]  # [14, 28, 3]
             if closing[eye] >= 0.8:
                 grid = _shut(grid, centre, radius)
+            else:
+                grid = _uncrossed(grid)
             front = grid[FRONT:]
             away = front - centre
             height = np.linalg.norm(away, axis=-1, keepdims=True)
@@ -133,6 +136,18 @@ def _shut(grid: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
         moved[: RIM.start, columns] += FALL_OFF[: RIM.start, None, None] * correction[0]
         moved[RIM, columns] = meeting
         moved[RIM.stop :, columns] += FALL_OFF[RIM.stop :, None, None] * correction[2]
+    return moved
+
+
+def _uncrossed(grid: np.ndarray) -> np.ndarray:
+    """Part the lids of one eye ``[14, 28, 3]`` where narrow eyes squint beyond shut."""
+    rim = grid[RIM]
+    beyond = np.maximum(rim[:, LOWER, 1] - rim[:, UPPER, 1], 0).max(0)  # [13]
+    if not beyond.any():
+        return grid
+    moved = grid.copy()
+    for columns, share in ((UPPER, 1 - MEETING), (LOWER, -MEETING)):
+        moved[:, columns, 1] += share * FALL_OFF[:, None] * beyond
     return moved
 
 

@@ -18,6 +18,7 @@ from .ears import POINTS, ear_points, ear_weights
 from .face_outline import outline_correction, widened_outline
 from .head_template import HeadTemplate
 from .neck import neck_correction
+from .resting_face import with_resting_face
 
 CAMERA_DISTANCE = 1.4
 """From the camera to the origin of the head, metres; selfies do not tell it reliably."""
@@ -142,12 +143,13 @@ class TemplateFitter:
         outline = cranium_correction(fit, skin, *seen_by)
         outline += neck_correction(fit, self.template.mean, skin, *seen_by)
         residual = fit.residual + outline
-        return replace(
+        fit = replace(
             fit,
             residual=residual,
             vertices=fit.vertices + outline,
             neutral=self.template.neutral(fit.identity, residual),
         )
+        return with_resting_face(self.template, fit)
 
     def keypoints(self, vertices: np.ndarray) -> np.ndarray:
         """ArcFace's five points on a head ``[N, 3]``: ``[5, 3]``, metres, image left first."""
