@@ -42,7 +42,7 @@ PHOTO_GONE = (
 )
 """Shown when a photo is needed that is no longer there."""
 
-SHORTEST_PAUSE = 0.2
+SHORTEST_PAUSE = 0.4
 """Seconds between two events that carry neither an image nor a head; quicker ones are dropped."""
 
 SHEET_TILE = 160

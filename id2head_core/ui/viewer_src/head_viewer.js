@@ -36,7 +36,7 @@ export class HeadViewer {
     renderer.shadowMap.type = PCFShadowMap;
     renderer.setPixelRatio(this.quality.still);
     this.canvas = canvas;
-    this.multisampled = gpu;
+    this.gpu = gpu;
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("aria-label", "3D head. Arrow keys turn it, plus and minus zoom, question mark lists all keys.");
     host.prepend(this.canvas);
@@ -181,7 +181,7 @@ export class HeadViewer {
     const root = (await new GLTFLoader().loadAsync(url)).scene, meshes = [];
     const anisotropy = Math.min(8, this.renderer.capabilities.getMaxAnisotropy());
     root.traverse((node) => { if (node.isMesh) meshes.push(node); });
-    meshes.forEach((mesh) => dressMesh(mesh, this.#mirrored, anisotropy, this.multisampled));
+    meshes.forEach((mesh) => dressMesh(mesh, this.#mirrored, anisotropy, this.gpu));
     return { root, meshes, ...measure(root, meshes) };
   }
 
