@@ -136,6 +136,7 @@ def follow_run(
                 for event in _paced(events):
                     if not studio.files.is_here(session, visitor):
                         return
+                    ticket.expect(event.seconds_left)
                     if event.final:
                         _draw_sheet(event.asset, folder / SHEET)
                         studio.heads.touch(visitor.versions)

@@ -105,7 +105,7 @@ export class HeadViewer {
     const width = this.host.clientWidth, height = this.host.clientHeight;
     if (!width || !height) return;
     this.renderer.setSize(width, height, false);
-    this.portraitCamera.setAspect(width / height);
+    this.portraitCamera.setSize(width, height);
     if (!this.portraitCamera.touched) this.resetView();
     this.repaint();
   }
