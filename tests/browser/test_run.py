@@ -20,6 +20,14 @@ LEAVE = """() => {
 }"""
 
 
+def in_sight(visitor) -> bool:
+    """Whether the line of progress is between the head and the lower edge of the window."""
+    line = visitor.page.locator(".run-message").bounding_box()
+    head = visitor.page.locator("#stage").bounding_box()
+    lower = visitor.page.viewport_size["height"]
+    return head["y"] + head["height"] <= line["y"] and line["y"] + line["height"] <= lower
+
+
 def test_software_draws_no_frames_between_two_steps_of_the_bar(visit, stub_site, photo):
     visitor = visit(stub_site[0])
     visitor.upload(photo(WHITE))
@@ -53,13 +61,18 @@ def test_progress_is_in_sight_on_a_phone(visit, stub_site, photo):
     visitor.upload(photo(GREY))
     visitor.generate()
     visitor.wait_head()  # from now on the head stays at the top of the window
-    visitor.page.evaluate("() => window.scrollTo(0, 0)")
+    visitor.page.fill("#edit-text :is(input, textarea)", "with green skin")
+    visitor.page.evaluate("() => document.querySelector('#edit-apply').scrollIntoView(false)")
+    assert not in_sight(visitor)
+    visitor.page.click("#edit-apply")
+    visitor.wait_run("running")
+    visitor.page.wait_for_timeout(300)
+    assert in_sight(visitor)
+    visitor.wait_run("done")
     visitor.upload(photo(MAGENTA))
     visitor.generate(until="running")
-    visitor.page.wait_for_timeout(500)
-    line = visitor.page.locator(".run-message").bounding_box()
-    head = visitor.page.locator("#stage").bounding_box()
-    assert head["y"] + head["height"] <= line["y"] and line["y"] + line["height"] <= 844
+    visitor.page.wait_for_timeout(300)
+    assert in_sight(visitor)
 
 
 def test_leaving_is_asked_about_only_while_something_would_be_lost(visit, stub_site, photo):

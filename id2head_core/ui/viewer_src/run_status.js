@@ -44,7 +44,7 @@ export function mountRunStatus({ element, props, watch }) {
     bar.classList.toggle("waiting", value.state === "waiting");
     deadline = value.state === "running" && value.seconds_left != null ? performance.now() + 1000 * value.seconds_left : null;
     paintLeft();
-    if (stage.running && begins) root.scrollIntoView({ block: "nearest" }); // on a phone it is below the button
+    if (stage.running && begins) root.scrollIntoView({ block: "nearest" }); // it may be far from the button
     if (value.image && value.image !== newest) {
       newest = value.image;
       strip.prepend(make("img", { src: value.image, alt: `Preview: ${value.message || value.stage}` }));
