@@ -131,7 +131,8 @@ def _wire_runs(page: _Page, studio: Studio) -> tuple:
     def go_back(request: gr.Request) -> tuple:
         shown = undo(studio, request.session_hash)
         gone = {"state": "error", "error": "The version before is no longer stored."}
-        status = {"state": "idle", "message": "Undone."} if shown else gone
+        undone = {"state": "idle", "message": "Undone.", "edit": True}
+        status = undone if shown else gone
         return _idle(studio, request.session_hash, status, head=shown)
 
     def cancelled(request: gr.Request) -> tuple:

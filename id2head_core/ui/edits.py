@@ -1,6 +1,8 @@
 """Text edits of a finished head, and the way back. No Gradio in here."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ID2HeadError, OptionError
@@ -41,7 +43,9 @@ def run_edit(
     except ID2HeadError as error:
         yield refusal(str(error))
         return
-    yield from follow_run(studio, session, visitor, key, start, finish, text)
+    with closing(follow_run(studio, session, visitor, key, start, finish, text)) as updates:
+        for update in updates:
+            yield replace(update, status=update.status | {"edit": True})
 
 
 def undo(studio: Studio, session: str) -> Path | None:

@@ -42,7 +42,7 @@ PHOTO_GONE = (
 )
 """Shown when a photo is needed that is no longer there."""
 
-SHORTEST_PAUSE = 0.2
+SHORTEST_PAUSE = 0.4
 """Seconds between two events that carry neither an image nor a head; quicker ones are dropped."""
 
 SHEET_TILE = 160
@@ -136,6 +136,7 @@ def follow_run(
                 for event in _paced(events):
                     if not studio.files.is_here(session, visitor):
                         return
+                    ticket.expect(event.seconds_left)
                     if event.final:
                         _draw_sheet(event.asset, folder / SHEET)
                         studio.heads.touch(visitor.versions)

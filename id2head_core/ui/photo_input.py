@@ -13,7 +13,7 @@ TEMPLATE = """
   <div class="photo-zone"></div>
   <p class="photo-error" role="alert" hidden></p>
   <div class="photo-examples-row">
-    <span>No photo at hand?</span><div class="photo-examples"></div>
+    <span>No photo? Try one:</span><div class="photo-examples"></div>
   </div>
 </div>
 """

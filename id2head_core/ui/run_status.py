@@ -33,7 +33,10 @@ TEMPLATE = """
 
 
 class RunStatus(ClientComponent):
-    """Value: a dict with ``state`` ("idle", "waiting", "running", "done", "error") and details."""
+    """Value: a dict with ``state`` ("idle", "waiting", "running", "done", "error") and details.
+
+    ``edit`` is true in a run that changes a head with words, and when that is undone.
+    """
 
     def __init__(self, **kwargs):
         stages = [{"name": name, "title": title} for name, title in STAGES.items()]

@@ -1,5 +1,6 @@
 """Whose turn it is: one head is made at a time, the others wait in line and know their place."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -70,12 +71,14 @@ class Ticket:
 
     Attributes:
         started: monotonic time at which its turn came, or None.
+        ends: monotonic time at which its run should be over, or None while nothing is known.
         finished: set by the holder after a complete run, whose duration then counts.
     """
 
     def __init__(self, turns: Turns):
         self._turns = turns
         self.started: float | None = None
+        self.ends: float | None = None
         self.finished = False
 
     @property
@@ -84,14 +87,21 @@ class Ticket:
         with self._turns._changed:
             return self._turns._line.index(self)
 
+    def expect(self, seconds_left: float | None) -> None:
+        """Tell those who wait how long this one's run still takes; None or infinite: unknown."""
+        known = seconds_left is not None and math.isfinite(seconds_left)
+        self.ends = time.monotonic() + seconds_left if known else None
+
     @property
     def seconds(self) -> float:
-        """Expected wait: whole runs of those before, less what the first has spent."""
+        """Expected wait: what the first still takes, and whole runs of the others before."""
+        now = time.monotonic()
         with self._turns._changed:
             line = self._turns._line
-            place, spent = line.index(self), time.monotonic() - (line[0].started or 0.0)
-        first = max(self._turns.typical - spent, 3.0) if place else 0.0
-        return first + max(0, place - 1) * self._turns.typical
+            place, first = line.index(self), line[0]
+        typical = self._turns.typical - (now - (first.started or 0.0))
+        left = typical if first.ends is None else first.ends - now
+        return (max(left, 3.0) if place else 0.0) + max(0, place - 1) * self._turns.typical
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; returns whether it is this one's turn."""

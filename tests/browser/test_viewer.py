@@ -330,6 +330,28 @@ def test_touch_targets_on_a_phone(visit, stub_site, photo):
     assert small == []
 
 
+@pytest.mark.parametrize("size", [(1440, 900), (1040, 640), (390, 844)])
+def test_no_button_covers_the_face_or_the_hair(viewer, size):
+    usual = viewer.page.viewport_size
+    try:
+        viewer.page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+        viewer.page.evaluate("() => { id2head.viewer.resize(); id2head.viewer.resetView(); }")
+        viewer.settle()
+        top, buttons = viewer.page.evaluate(
+            """() => {
+              const { head: { box }, camera, canvas } = id2head.viewer;
+              const place = camera.position.clone();
+              place.set(0, box.max.y, (box.min.z + box.max.z) / 2).project(camera);
+              const { top, height } = canvas.getBoundingClientRect();
+              const lowest = document.querySelector(".viewer-views").getBoundingClientRect().bottom;
+              return [(height * (1 - place.y)) / 2, lowest - top];
+            }"""
+        )
+        assert buttons < top < buttons + 60
+    finally:
+        viewer.page.set_viewport_size(usual)
+
+
 def test_a_taller_head_is_framed_anew_unless_the_visitor_chose_the_view(viewer):
     own = state(viewer, "viewer.camera.position.toArray()")
     grow = "(by) => { const v = id2head.viewer; v.head.box.max.y += by; v.frame(); }"

@@ -283,6 +283,20 @@ def test_page_opens_with_a_head_and_clicking_its_example_shows_it(visit, example
     assert visitor.text(".edit-versions li:first-child") == "From an example photo"
 
 
+def test_a_head_of_another_person_leaves_nothing_of_the_one_before(visit, example_site, photo):
+    visitor = visit(example_site[0])
+    visitor.page.wait_for_selector(".viewer-strip[data-pictures]")
+    assert visitor.page.locator(".tile-face").count() == 13
+    example = shown(visitor)
+    visitor.upload(photo(WHITE))
+    visitor.generate(until="running")
+    wait_other_head(visitor, example)
+    visitor.wait_head()
+    assert visitor.page.get_attribute(".run", "data-state") == "running"
+    assert visitor.page.locator(".tile-face").count() == 0
+    assert not visitor.page.is_visible("#compare")
+
+
 @pytest.mark.slow
 def test_real_app_refuses_what_is_no_portrait(visit, real_site, tmp_path):
     visitor = visit(real_site[0])

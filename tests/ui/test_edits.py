@@ -31,6 +31,11 @@ def test_edits_build_on_each_other(studio):
     assert labels == ["From the photo", "blonde hair", "older person"]
 
 
+def test_every_status_of_an_edit_says_that_it_is_one(studio):
+    assert all(update.status["edit"] for update in run_edit(studio, "visitor", "older"))
+    assert not any("edit" in update.status for update in run_head(studio, "visitor"))
+
+
 def test_undo_gives_the_earlier_files_again(studio):
     visitor = studio.files.visitor("visitor")
     first = visitor.versions[-1]

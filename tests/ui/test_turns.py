@@ -67,6 +67,19 @@ def test_expected_wait_is_learned_from_complete_runs_only(monkeypatch):
         assert second.seconds == 3
 
 
+def test_expected_wait_is_what_the_run_itself_expects(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("id2head_core.ui.turns.time.monotonic", lambda: now[0])
+    turns = Turns(9)
+    with turns.ticket() as first, turns.ticket() as second, turns.ticket() as third:
+        first.expect(90.0)
+        now[0] += 10
+        assert second.seconds == pytest.approx(80)
+        assert third.seconds == pytest.approx(80 + 45)
+        first.expect(float("inf"))
+        assert second.seconds == pytest.approx(45 - 10)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(1, "5 seconds"), (42, "40 seconds"), (100, "2 minutes")]
 )

@@ -1,5 +1,5 @@
-// "Before / after": the head on screen and the one before it, camera, pose and light kept. While a
-// head is being made its previews count as one: the one before is what was there when it began.
+// "Before / after" of an edit: the head on screen and the one before it, camera, pose and light kept.
+// While a head is being made its previews count as one: the one before is what was there when it began.
 import { icon, ICONS, make } from "./dom.js";
 import { listen, setField, stage, tell } from "./stage.js";
 
@@ -29,7 +29,8 @@ export class Comparison {
   /** A new head has arrived. */
   arrive(url) {
     const last = this.open ? this.settled : this.after;
-    if (last && last !== url) this.before = last;
+    if (!stage.editing) this.before = null; // another person, maybe
+    else if (last && last !== url) this.before = last;
     this.after = url;
     stage.viewer?.retain(this.pair);
     tell("comparison");

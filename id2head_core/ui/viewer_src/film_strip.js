@@ -31,9 +31,17 @@ export function mountFilmStrip(strip, names) {
   };
   listen("playing", paintPlay);
   listen("expressions", paint);
-  listen("head", () => photograph(names, tiles));
+  listen("head", () => {
+    if (!stage.editing) tiles.forEach(forget); // pictures of another person, maybe
+    photograph(names, tiles);
+  });
   listen("running", () => photograph(names, tiles));
   paintPlay();
+}
+
+/** A face without features in place of the picture. */
+function forget(tile) {
+  tile.querySelector(".tile-face")?.replaceWith(icon(ICONS.face));
 }
 
 /** Scroll the strip, and nothing else, until the tile is in sight. */

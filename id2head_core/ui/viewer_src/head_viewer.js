@@ -36,7 +36,7 @@ export class HeadViewer {
     renderer.shadowMap.type = PCFShadowMap;
     renderer.setPixelRatio(this.quality.still);
     this.canvas = canvas;
-    this.multisampled = gpu;
+    this.gpu = gpu;
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("aria-label", "3D head. Arrow keys turn it, plus and minus zoom, question mark lists all keys.");
     host.prepend(this.canvas);
@@ -105,7 +105,7 @@ export class HeadViewer {
     const width = this.host.clientWidth, height = this.host.clientHeight;
     if (!width || !height) return;
     this.renderer.setSize(width, height, false);
-    this.portraitCamera.setAspect(width / height);
+    this.portraitCamera.setSize(width, height);
     if (!this.portraitCamera.touched) this.resetView();
     this.repaint();
   }
@@ -181,7 +181,7 @@ export class HeadViewer {
     const root = (await new GLTFLoader().loadAsync(url)).scene, meshes = [];
     const anisotropy = Math.min(8, this.renderer.capabilities.getMaxAnisotropy());
     root.traverse((node) => { if (node.isMesh) meshes.push(node); });
-    meshes.forEach((mesh) => dressMesh(mesh, this.#mirrored, anisotropy, this.multisampled));
+    meshes.forEach((mesh) => dressMesh(mesh, this.#mirrored, anisotropy, this.gpu));
     return { root, meshes, ...measure(root, meshes) };
   }
 

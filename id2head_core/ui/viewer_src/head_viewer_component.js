@@ -75,6 +75,8 @@ export function mountHeadViewer({ element, props, watch }) {
     root.classList.add("no-webgl");
     say(NO_WEBGL);
   }
+  // Without a GPU every frame of an animation costs the cores that make the head: see app.css.
+  document.body.classList.toggle("software", !stage.viewer?.gpu);
   watch("value", show);
   show();
   presenter.startFromAddress();

@@ -3,6 +3,8 @@
 import { openCamera } from "./camera.js";
 import { icon, ICONS, make } from "./dom.js";
 
+const TOUCH = matchMedia("(pointer: coarse)").matches; // nothing can be dropped or pasted
+
 export function mountPhotoInput({ element, props, trigger, upload, watch }) {
   const root = element.querySelector(".photo");
   const zone = root.querySelector(".photo-zone"), alert = root.querySelector(".photo-error");
@@ -65,7 +67,8 @@ export function mountPhotoInput({ element, props, trigger, upload, watch }) {
   };
   const invitation = () => [
     make("button.photo-browse", { type: "button", onclick: () => browse.click() },
-      icon(ICONS.face), make("strong", {}, "Drop a selfie here"), make("span", {}, "or click to choose, or paste it")),
+      icon(ICONS.face), make("strong", {}, TOUCH ? "Choose a selfie" : "Drop a selfie here"),
+      make("span", {}, TOUCH ? "from your photos or files" : "or click to choose, or paste it")),
     make("button.photo-camera", { type: "button", onclick: () => openCamera(zone, { onShot: accept, onClose: paint, onRefuse: (text) => { paint(); refuse(text); } }) },
       icon(ICONS.camera), "Use the camera"),
   ];

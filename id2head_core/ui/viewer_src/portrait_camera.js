@@ -6,7 +6,9 @@ import { reducedMotion } from "./dom.js";
 import { direction } from "./lighting.js";
 
 const CHEST = 0.2; // share of the bust's height below the portrait's frame
-const ROOM = 0.03; // metres that a head may differ in height from the one that was framed
+const MARGIN = 0.06; // share of the picture's height that stays free above and below the portrait
+const BUTTONS = 62; // pixels at the top that buttons cover
+const ROOM = 0.015; // metres that a head may differ in height from the one that was framed
 const TURN = 12; // seconds of one turn of the turntable
 const EYES_TO_CENTRE = 0.022, HALF_FACE = 0.092; // metres: what a thumbnail shows
 
@@ -63,8 +65,10 @@ export class PortraitCamera {
     this.onChange();
   }
 
-  setAspect(aspect) {
-    this.camera.aspect = aspect;
+  /** Size of the canvas in CSS pixels. */
+  setSize(width, height) {
+    this.camera.aspect = width / height;
+    this.above = Math.min(0.2, Math.max(MARGIN, BUTTONS / height));
     this.camera.updateProjectionMatrix();
   }
 
@@ -99,10 +103,11 @@ export class PortraitCamera {
     this.framed = box.clone();
     const size = box.getSize(new Vector3()), centre = box.getCenter(new Vector3());
     const bottom = box.min.y + CHEST * size.y;
-    centre.y = (bottom + box.max.y) / 2;
     const slope = Math.tan(MathUtils.degToRad(this.camera.fov / 2));
-    const half = Math.max((box.max.y - bottom) / 2, (0.4 * size.x) / this.camera.aspect);
-    const distance = (1.14 * half) / slope + size.z / 4;
+    const wide = (0.456 * size.x) / this.camera.aspect;
+    const half = Math.max((box.max.y - bottom) / (2 * (1 - MARGIN - this.above)), wide);
+    centre.y = (bottom + box.max.y) / 2 + (this.above - MARGIN) * half;
+    const distance = half / slope + size.z / 4;
     this.controls.target.copy(centre);
     this.camera.position.copy(centre).add(direction(0, 2).multiplyScalar(distance));
     this.camera.near = distance / 50;

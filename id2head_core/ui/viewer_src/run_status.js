@@ -1,6 +1,6 @@
 // Shows how far a run is: stages, one line of text, seconds left, and the newest previews.
 import { make } from "./dom.js";
-import { setField } from "./stage.js";
+import { setField, stage } from "./stage.js";
 
 const STRIP = 5; // previews kept on screen
 
@@ -23,7 +23,9 @@ export function mountRunStatus({ element, props, watch }) {
     const value = props.value ?? { state: "idle" };
     if (value.run && value.run === stopped) return; // was under way when the visitor cancelled
     if (!value.run && run) stopped = run;
+    const begins = value.run !== run && root.dataset.state !== value.state;
     root.dataset.state = value.state;
+    stage.editing = Boolean(value.edit);
     setField("running", value.state === "running" || value.state === "waiting");
     if (value.run !== run) { run = value.run; newest = ""; strip.replaceChildren(); }
     message.textContent = value.message ?? "";
@@ -42,12 +44,15 @@ export function mountRunStatus({ element, props, watch }) {
     bar.classList.toggle("waiting", value.state === "waiting");
     deadline = value.state === "running" && value.seconds_left != null ? performance.now() + 1000 * value.seconds_left : null;
     paintLeft();
+    if (stage.running && begins) root.scrollIntoView({ block: "nearest" }); // it may be far from the button
     if (value.image && value.image !== newest) {
       newest = value.image;
       strip.prepend(make("img", { src: value.image, alt: `Preview: ${value.message || value.stage}` }));
       while (strip.children.length > STRIP) strip.lastChild.remove();
     }
   };
+  // Whoever leaves during a run, by reload or the back button, loses what was made so far.
+  window.addEventListener("beforeunload", (event) => { if (stage.running && root.isConnected) event.preventDefault(); });
   watch("value", paint);
   paint();
 }

@@ -11,6 +11,7 @@ export const stage = {
   view: "shaded", // or "albedo", "normals", "wireframe"
   background: "studio", // or "white", "dark", "clear"
   running: false, // a head is being made
+  editing: false, // the newest run changes a head with words; any other begins with another head
   playing: false, // "play all" is on
   presenting: false,
   viewer: null, // HeadViewer once it has started
