@@ -25,7 +25,7 @@ class PipelineConfig:
     shape_steps: int = 40
     """Steps of the ArcFace fit of the shape, where the photo cannot tell it; 0 switches it off."""
 
-    geometry_steps: int = 150
+    geometry_steps: int = 170
     """Steps of score distillation of the geometry, of which the last comb the hair; 0 switches it
     off."""
 

@@ -35,7 +35,7 @@ GEOMETRY_KINDS, TEXTURE_KINDS = (
 )
 """Kinds of wishes that change each half."""
 
-STEPS = {"geometry": 30, "appearance": 30}
+STEPS = {"geometry": 60, "appearance": 30}
 
 HAIR_HELD = 0.7
 """How far the new style's thickness is held: distillation only fits it to the head."""

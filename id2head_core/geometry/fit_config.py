@@ -11,13 +11,13 @@ class CombConfig:
 
     views: int = 2
     """Images per step."""
-    rounds: int = 3
+    rounds: int = 4
     """How often the prior draws."""
     denoising_steps: int = 6
     """Network evaluations per picture, twice that with guidance."""
     guidance_scale: float = 2.0
     """s of classifier-free guidance."""
-    first_timestep: int = 650
+    first_timestep: int = 750
     """Noise of the first pictures: how freely the prior draws ..."""
     last_timestep: int = 450
     """... and of the last ones."""
@@ -90,9 +90,9 @@ class GeometryFitConfig:
     """Loss weight of the landmarks' squared motion, inter-ocular distances."""
     silhouette: float = 0.5
     """Loss weight of the squared difference between the photo's head mask and the coverage."""
-    comb_steps: int = 60
+    comb_steps: int = 80
     """How many of the steps, the last ones, comb the hair; none without hair ..."""
-    comb_share: float = 0.4
+    comb_share: float = 0.5
     """... and at most this share of them."""
     comb: CombConfig = field(default_factory=CombConfig)
     """Of the combing."""
