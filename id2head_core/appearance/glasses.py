@@ -171,7 +171,9 @@ def _tint(crop: _Crop, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _veil(crop: _Crop, brows: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Where wide mirrored light covers the skin within the lenses, ``[H, W]`` in [0, 1]."""
     grey = _blur(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), 0.02)
-    return _blur(smoothstep(*VEIL, grey / level) * crop.lenses, 0.01) * _allowed(crop, brows)
+    return _blur(smoothstep(*VEIL, grey / np.maximum(level, 0.01)) * crop.lenses, 0.01) * _allowed(
+        crop, brows
+    )
 
 
 def _allowed(crop: _Crop, brows: np.ndarray) -> np.ndarray:
