@@ -23,6 +23,12 @@ HIGHLIGHT_SHARE = 0.45
 HUE_SHARE = 0.8
 """How far the hue of grazing skin moves to that of the cheeks."""
 
+GRAZING = (0.5, 0.95)
+"""Cosines between normal and view at which skin is grazing, and not at all."""
+
+LEVEL_SHARE, LEVEL_LIMITS = 0.6, (-0.3, 0.5)
+"""How far the coarse brightness of grazing skin moves to that of the cheeks, and limits (log)."""
+
 TARGET_LUMINANCE, EXPOSURE_SHARE = 0.32, 0.2
 """Linear luminance that a darker photo's skin is pulled towards, and how far (in log space)."""
 
@@ -47,22 +53,28 @@ def remove_light(photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
     albedo = albedo / _shading(photo, regions)[..., None] ** SHADING_EXPONENT
     albedo = _balance_sides(albedo, photo.weight, regions)
     albedo = _soften_peaks(albedo, photo.weight, regions)
-    albedo = _steady_hue(albedo, photo, regions)
+    albedo = _steady_sides(albedo, photo, regions)
     return np.clip(albedo * _exposure(albedo, photo, regions), 0.0, 1.0).astype(np.float32)
 
 
-def _steady_hue(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
-    """Give skin seen at a grazing angle the hue of the cheeks.
+def _steady_sides(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:
+    """Give skin seen at a grazing angle the hue and, coarsely, the brightness of the cheeks.
 
-    There the surface mirrors its surroundings (Fresnel), which shows as grey or coloured edges at
-    temples and jaw.
+    There the surface mirrors its surroundings (Fresnel) and turns away from the light, which shows
+    as grey, coloured or dark bands at temples and jaw. A beard is darker than cheeks in any light.
     """
+    size = regions.atlas.size
     reference = np.median(albedo[reference_texels(photo.weight, regions)], axis=0)
     skin = np.clip(photo.probabilities[..., 1] + photo.probabilities[..., 14], 0, 1)
-    grazing = (1 - smoothstep(0.35, 0.7, photo.facing)) * skin * (np.abs(regions.x) > 0.5)
-    grazing = gaussian(grazing.astype(np.float32), 0.004 * regions.atlas.size)
-    target = (luma(albedo) / luma(reference))[..., None] * reference
-    return albedo + (target - albedo) * (HUE_SHARE * grazing)[..., None]
+    beside = skin * smoothstep(0.3, 0.5, np.abs(regions.x))
+    grazing = gaussian((1 - smoothstep(*GRAZING, photo.facing)) * beside, 0.004 * size)
+    tinted = (luma(albedo) / luma(reference))[..., None] * reference
+    albedo = albedo + (tinted - albedo) * (HUE_SHARE * grazing)[..., None]
+    seen = skin * photo.weight + 1e-4
+    coarse = gaussian(luma(albedo) * seen, 0.03 * size) / gaussian(seen, 0.03 * size)
+    darker = np.clip(np.log(luma(reference) / np.maximum(coarse, 1e-3)), *LEVEL_LIMITS)
+    share = LEVEL_SHARE * grazing * (1 - regions.beard) * smoothstep(0.1, 0.5, photo.weight)
+    return albedo * np.exp(gaussian(share, 0.01 * size) * darker)[..., None]
 
 
 def _exposure(albedo: np.ndarray, photo: PhotoTexture, regions: FaceRegions) -> np.ndarray:

@@ -146,7 +146,7 @@ def _glasses(crop: _Crop, brows: np.ndarray) -> np.ndarray:
 
 
 def _tint(crop: _Crop, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gain that makes tinted lenses as bright as the skin around them, and that skin's brightness.
+    """Gain for skin behind tinted lenses, up to the skin around them, and the latter's brightness.
 
     Returns:
         Both ``[H, W]``, sRGB; 1 where too little skin is seen.
@@ -164,13 +164,16 @@ def _tint(crop: _Crop, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         outside, inside = np.median(grey[side][beside]), np.median(grey[side][within])
         gain[side] = np.clip(SOCKETS * outside / max(inside, 0.01), 1, LARGEST_GAIN)
         level[side] = outside
-    return 1 + (gain - 1) * _blur(crop.lenses.astype(np.float32), 0.02), level
+    skin = _blur((crop.lenses & (1 - crop.eyes(LIDS[0]))).astype(np.float32), 0.02)
+    return 1 + (gain - 1) * skin, level
 
 
 def _veil(crop: _Crop, brows: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Where wide mirrored light covers the skin within the lenses, ``[H, W]`` in [0, 1]."""
     grey = _blur(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), 0.02)
-    return _blur(smoothstep(*VEIL, grey / level) * crop.lenses, 0.01) * _allowed(crop, brows)
+    return _blur(smoothstep(*VEIL, grey / np.maximum(level, 0.01)) * crop.lenses, 0.01) * _allowed(
+        crop, brows
+    )
 
 
 def _allowed(crop: _Crop, brows: np.ndarray) -> np.ndarray:

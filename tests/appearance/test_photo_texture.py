@@ -109,3 +109,21 @@ def test_skin_loses_part_of_a_tint_that_skin_does_not_have(srgb, changes):
         return
     assert tinted[0] < srgb[0] - 3 and tinted[1] > srgb[1] + 1
     assert luma(plausible_tint(colour)) == pytest.approx(luma(colour), rel=0.05)
+
+
+def test_grey_and_dark_bands_of_grazing_skin_take_the_colour_of_the_cheeks(regions):
+    photo = lit_photo(regions, [0, 0, 1])
+    photo.probabilities[..., 1] = 1
+    band = (np.abs(regions.x) > 0.55) & (photo.facing > 0.3) & (photo.facing < 0.7)
+    band &= (photo.weight > 0.5) & (regions.beard < 0.2)
+    assert band.sum() > 150
+    photo.colour[band] = (0.22, 0.22, 0.24)
+    albedo = remove_light(photo, regions)
+    cheek = np.median(albedo[regions.skin_reference & (photo.weight > 0.7) & ~band], axis=0)
+    before, after = np.median(photo.colour[band], axis=0), np.median(albedo[band], axis=0)
+
+    def redness(colour):
+        return np.log(colour[0] / colour[2])
+
+    assert abs(redness(after) - redness(cheek)) < 0.55 * abs(redness(before) - redness(cheek))
+    assert abs(np.log(luma(after) / luma(cheek))) < 0.95 * abs(np.log(luma(before) / luma(cheek)))
