@@ -22,6 +22,9 @@ from .hair_view import HairView, curliness
 FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
+OVER_EAR = 0.003
+"""Least thickness of hair over an ear that it covers, metres."""
+
 EAR_INSIDE = 0.003
 """No hair grows below an ear that the photo shows and that stands out further than this, metres."""
 
@@ -174,11 +177,11 @@ def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
             continue
         here = side & (height > 0)
         if vote > EAR_CERTAIN:
-            raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
+            raised = np.where(here, np.maximum(thickness, height + OVER_EAR), thickness)
             raised = np.maximum(thickness, template.blur(raised, 1.0))
             near = np.clip(4 * template.blur(here * 1.0, 2.0), 0, 1)  # no bump over the ear
             thickness = thickness + near * (template.blur(raised, 2.0) - thickness)
-            thickness = np.maximum(thickness, np.where(here, height + 0.0015, 0))
+            thickness = np.maximum(thickness, np.where(here, height + OVER_EAR, 0))
         elif vote < -EAR_CERTAIN:
             lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
             thickness = np.minimum(thickness, template.blur(lowered, 0.8))
