@@ -36,8 +36,9 @@ BACK = 10
 CROWN_ROWS = (3, 9)
 """Rows of the grid, whose columns are narrow, in which strands leave the columns' direction."""
 
-EVEN = 0.04
-"""Share by which strands that spread or crowd become even again with each row."""
+EVEN, AROUND = 0.15, 6.0
+"""Share by which strands that spread or crowd become with each row as dense as those around them,
+and within how many columns."""
 
 NARROWEST = 0.35
 """Least distance of two strands, columns, that are one column apart at the crown."""
@@ -78,7 +79,8 @@ def carried(slope: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
     for row in range(1, rows):
         came = place - (slope[row - 1] + slope[row]) / 2
         step = np.diff(np.interp(came, place, out[row - 1]))
-        out[row, 1:] = np.cumsum(step + EVEN * (1 - step))  # as many strands everywhere, in time
+        around = ndimage.gaussian_filter1d(step, AROUND, mode="nearest")
+        out[row, 1:] = np.cumsum(step + EVEN * (around - step))
     steps = np.maximum(np.diff(out + shift * seam * crown, axis=1), NARROWEST)
     ends = np.cumsum(steps, axis=1) * (columns / steps.sum(1, keepdims=True))
     return (np.c_[np.zeros(rows), ends] / columns).astype(np.float32)

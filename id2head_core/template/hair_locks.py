@@ -14,7 +14,7 @@ CURLS = ((1.5, 2.0, 1.0), (2.6, 3.2, 0.8))
 WAVE, WAVE_SHIFT = (5.0, 1.8), 1.3
 """Half width in columns and half length in rows of waves, and their shift in columns."""
 
-SHORT, DEEP = (0.008, 0.02), (0.0024, 0.0042)
+SHORT, DEEP = (0.010, 0.035), (0.0020, 0.0036)
 """Volumes of hair without and with full locks, metres; height of straight locks, and what curls are
 higher."""
 

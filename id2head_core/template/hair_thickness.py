@@ -80,7 +80,7 @@ def fitted_thickness(
         thickness = template.blur(np.minimum(flat, facing), 1.0)
         hangs = 0 * hangs
     thickness = np.minimum(thickness, _edge(view, inner, hangs))
-    thickness = _around_ears(view, thickness)
+    thickness = _around_ears(view, thickness, shown=evidence.volume < CROPPED)
     has &= thickness > 0
     thickness = np.where(has, np.maximum(thickness, ROOT), np.minimum(thickness, presence * SPAN))
     return thickness, comb
@@ -166,15 +166,18 @@ def _fallen(view: HairView, evidence: Evidence, thickness, has) -> np.ndarray:
     return thickness + behind * (smooth - thickness)
 
 
-def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
-    """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
+def _around_ears(view: HairView, thickness: np.ndarray, *, shown: bool) -> np.ndarray:
+    """Cover ears that the photo does not show, uncover those that it does; grid, metres.
+
+    ``shown`` tells whether ears of which the photo says nothing are uncovered.
+    """
     template = view.template
     height = template.image(template.ear_height)
     on_left, votes = template.image(view.on_left), view.ear_votes
     for side, own, other in zip((~on_left, on_left), votes, votes[::-1], strict=True):
         vote = other if own is None else own
         if vote is None:
-            continue
+            vote = -1.0 if shown else 0.0
         here = side & (height > 0)
         if vote > EAR_CERTAIN:
             raised = np.where(here, np.maximum(thickness, height + OVER_EAR), thickness)
