@@ -73,4 +73,5 @@ def outline_alpha(
     begun = DEVIATIONS * (2 * smoothstep(*ROOTS, outline) - 1)
     roots = np.clip(0.5 + 0.5 * (single + begun), 0, 1)
     roots = np.maximum(roots, smoothstep(0.6 * ROOTS[1], 1.2 * ROOTS[1], outline))
+    roots *= np.clip(1.5 + outline / 0.002, 0, 1)  # no specks on the skin
     return (roots + sheet.hangs * (ends - roots)).astype(np.float32)

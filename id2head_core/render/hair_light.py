@@ -68,7 +68,7 @@ def glance(strand, slope, roughness, normal, light, view):
     n_h /= np.sqrt(h_h + 1e-12)
     facing = min(max((n_l + 0.1) / 0.7, 0.0), 1.0)
     facing *= facing * (3 - 2 * facing)
-    facing *= min(max(1 - 1.8 * (roughness - 0.55), 0.4), 1.0)
+    facing *= min(max(1 - 2.6 * (roughness - 0.55), 0.35), 1.0)
     first = _lobe(s_h, n_h, 0.06 + 0.3 * slope, 90.0) * (0.1 + 0.1 * slope)
     second = _lobe(s_h, n_h, -0.12 + 0.3 * slope, 22.0) * 1.1
     return np.float32(facing * first), np.float32(facing * second)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from .hair_locks import wave_slope
+from .hair_locks import wave_shift
 from .hair_view import HIDDEN, HairView
 
 BEND = 4.0
@@ -36,6 +36,10 @@ BACK = 10
 CROWN_ROWS = (3, 9)
 """Rows of the grid, whose columns are narrow, in which strands leave the columns' direction."""
 
+EVEN, AROUND = 0.15, 6.0
+"""Share by which strands that spread or crowd become with each row as dense as those around them,
+and within how many columns."""
+
 NARROWEST = 0.35
 """Least distance of two strands, columns, that are one column apart at the crown."""
 
@@ -56,28 +60,30 @@ def combed(view: HairView, thickness: np.ndarray, curl: float, volume: float) ->
     sine = blur(weight * photo[..., 1], SMOOTH)
     length = np.hypot(cosine, sine) + 1e-6
     slope = frame.columns_per_row(sine / (length + cosine + TURN * length))
-    return carried(slope + wave_slope(view.template, curl, volume))
+    return carried(slope, wave_shift(view.template, curl, volume))
 
 
-def carried(slope: np.ndarray) -> np.ndarray:
+def carried(slope: np.ndarray, shift: np.ndarray | float = 0.0) -> np.ndarray:
     """``u`` of the strand through each point, grid ``[R, C + 1]`` in [0, 1], growing in each row.
 
     Args:
         slope: of the strands, columns per row, grid; ``u`` is 0 and 1 at the seam in any case.
+        shift: of waves on top, columns, grid.
     """
     rows, columns = slope.shape[0], slope.shape[1] - 1
     place = np.arange(columns + 1, dtype=np.float32)
     seam = np.clip(np.minimum(place, columns - place) / BACK, 0, 1)
     crown = np.interp(np.arange(rows), CROWN_ROWS, (0, 1))[:, None]
     slope = np.clip(slope, -STEEPEST, STEEPEST) * seam * crown
-    out = np.empty((rows, columns + 1), np.float32)
-    out[0] = place
+    out = np.tile(place, (rows, 1))
     for row in range(1, rows):
         came = place - (slope[row - 1] + slope[row]) / 2
         step = np.diff(np.interp(came, place, out[row - 1]))
-        step = np.maximum(step, NARROWEST)
-        out[row] = np.r_[0, np.cumsum(step)] * (columns / step.sum())
-    return out / columns
+        around = ndimage.gaussian_filter1d(step, AROUND, mode="nearest")
+        out[row, 1:] = np.cumsum(step + EVEN * (around - step))
+    steps = np.maximum(np.diff(out + shift * seam * crown, axis=1), NARROWEST)
+    ends = np.cumsum(steps, axis=1) * (columns / steps.sum(1, keepdims=True))
+    return (np.c_[np.zeros(rows), ends] / columns).astype(np.float32)
 
 
 class _Frame:

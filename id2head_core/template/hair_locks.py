@@ -11,10 +11,10 @@ LOCKS = ((1.2, 8.0, 1.0), (2.4, 14.0, 0.8))
 CURLS = ((1.5, 2.0, 1.0), (2.6, 3.2, 0.8))
 """The same of curls."""
 
-WAVE, WAVE_SLOPE = (4.0, 1.7), 0.9
-"""Width in columns and half length in rows of waves, and their slope in columns per row."""
+WAVE, WAVE_SHIFT = (5.0, 1.8), 1.3
+"""Half width in columns and half length in rows of waves, and their shift in columns."""
 
-SHORT, DEEP = (0.008, 0.02), (0.0024, 0.0042)
+SHORT, DEEP = (0.010, 0.035), (0.0020, 0.0036)
 """Volumes of hair without and with full locks, metres; height of straight locks, and what curls are
 higher."""
 
@@ -51,12 +51,12 @@ def lock_relief(
     return np.c_[relief, relief[:, :1]] * np.minimum(deep, MOST * thickness)
 
 
-def wave_slope(template: HairTemplate, curl: float, volume: float) -> np.ndarray:
-    """Slope of wavy strands against straight ones, columns per row, grid ``[R, C + 1]``."""
+def wave_shift(template: HairTemplate, curl: float, volume: float) -> np.ndarray:
+    """How far wavy strands lie beside straight ones, columns, grid ``[R, C + 1]``."""
     rows, columns = template.grid[0], template.grid[1] - 1
     wave = _noise(np.random.default_rng(8), rows, columns, *WAVE)
     share = curl * np.interp(volume, SHORT, (0, 1))
-    return WAVE_SLOPE * share * np.c_[wave, wave[:, :1]]
+    return WAVE_SHIFT * share * np.c_[wave, wave[:, :1]]
 
 
 def _noise(generator: np.random.Generator, rows: int, columns: int, width, length) -> np.ndarray:

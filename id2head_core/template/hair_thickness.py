@@ -22,6 +22,9 @@ from .hair_view import HairView, curliness
 FRONT = 0.017
 """Hair towards the camera, whose depth the photo does not tell, is at most this thick, metres."""
 
+OVER_EAR = 0.003
+"""Least thickness of hair over an ear that it covers, metres."""
+
 EAR_INSIDE = 0.003
 """No hair grows below an ear that the photo shows and that stands out further than this, metres."""
 
@@ -77,7 +80,7 @@ def fitted_thickness(
         thickness = template.blur(np.minimum(flat, facing), 1.0)
         hangs = 0 * hangs
     thickness = np.minimum(thickness, _edge(view, inner, hangs))
-    thickness = _around_ears(view, thickness)
+    thickness = _around_ears(view, thickness, shown=evidence.volume < CROPPED)
     has &= thickness > 0
     thickness = np.where(has, np.maximum(thickness, ROOT), np.minimum(thickness, presence * SPAN))
     return thickness, comb
@@ -163,22 +166,25 @@ def _fallen(view: HairView, evidence: Evidence, thickness, has) -> np.ndarray:
     return thickness + behind * (smooth - thickness)
 
 
-def _around_ears(view: HairView, thickness: np.ndarray) -> np.ndarray:
-    """Cover ears that the photo does not show, uncover those that it does; grid, metres."""
+def _around_ears(view: HairView, thickness: np.ndarray, *, shown: bool) -> np.ndarray:
+    """Cover ears that the photo does not show, uncover those that it does; grid, metres.
+
+    ``shown`` tells whether ears of which the photo says nothing are uncovered.
+    """
     template = view.template
     height = template.image(template.ear_height)
     on_left, votes = template.image(view.on_left), view.ear_votes
     for side, own, other in zip((~on_left, on_left), votes, votes[::-1], strict=True):
         vote = other if own is None else own
         if vote is None:
-            continue
+            vote = -1.0 if shown else 0.0
         here = side & (height > 0)
         if vote > EAR_CERTAIN:
-            raised = np.where(here, np.maximum(thickness, height + 0.003), thickness)
+            raised = np.where(here, np.maximum(thickness, height + OVER_EAR), thickness)
             raised = np.maximum(thickness, template.blur(raised, 1.0))
             near = np.clip(4 * template.blur(here * 1.0, 2.0), 0, 1)  # no bump over the ear
             thickness = thickness + near * (template.blur(raised, 2.0) - thickness)
-            thickness = np.maximum(thickness, np.where(here, height + 0.0015, 0))
+            thickness = np.maximum(thickness, np.where(here, height + OVER_EAR, 0))
         elif vote < -EAR_CERTAIN:
             lowered = np.where(here, np.minimum(thickness, 0.002 + 0.3 * height), thickness)
             thickness = np.minimum(thickness, template.blur(lowered, 0.8))

@@ -245,11 +245,13 @@ def test_edits_stack_and_are_remembered(editor, head):
 
 def test_state_survives_the_disk(head, tmp_path):
     path = tmp_path / "head.npz"
-    replace(head, edits=("with green hair",), beard="beard").save(path)
+    combed = replace(head.hair, comb=np.linspace(0, 1, len(head.hair.thickness)))
+    replace(head, hair=combed, edits=("with green hair",), beard="beard").save(path)
     again = HeadState.load(path)
     assert again.edits == ("with green hair",) and again.beard == "beard"
     assert np.array_equal(again.fit.neutral, head.fit.neutral)
     assert np.array_equal(again.hair.thickness, head.hair.thickness)
+    assert np.array_equal(again.hair.comb, combed.comb)
     assert again.age == head.age and again.displacements is None
     for name, material in head.appearance.materials.items():
         np.testing.assert_allclose(

@@ -29,7 +29,7 @@ vec3 glance( vec3 towards, vec3 normal, vec3 view, vec3 colour ) {
   vec3 halfway = normalize( towards + view );
   float first = lobe( normal, halfway, 0.06, 90.0 ), second = lobe( normal, halfway, -0.12, 22.0 );
   float facing = smoothstep( -0.1, 0.6, dot( normal, towards ) );
-  float smoothed = clamp( 1.0 - 1.8 * ( roughness - 0.55 ), 0.4, 1.0 ); // curls and crops shine less
+  float smoothed = clamp( 1.0 - 2.6 * ( roughness - 0.55 ), 0.35, 1.0 ); // curls and crops shine less
   return facing * smoothed * ( first * ( 0.1 + 0.1 * tilt ) + 1.1 * second * colour );
 }
 void RE_Direct_Hair( const in IncidentLight directLight, const in vec3 geometryPosition, const in vec3 geometryNormal, const in vec3 geometryViewDir, const in vec3 geometryClearcoatNormal, const in PhysicalMaterial material, inout ReflectedLight reflectedLight ) {
