@@ -73,7 +73,7 @@ class StockEyes:
         away = np.hypot(self.direction[..., 0], self.direction[..., 1])
         away = np.where(self.direction[..., 2] > 0, away, 1)
         self._middle = [
-            divmod(int(np.where(self._of(i), self.direction[..., 2], -1).argmax()), len(away))
+            divmod(int(np.where(self.of(i), self.direction[..., 2], -1).argmax()), len(away))
             for i in range(2)
         ]
         self._pictures = [self._fitted(picture, away) for picture in pictures]
@@ -146,7 +146,7 @@ class StockEyes:
         moved = cv2.remap(picture, columns.astype(np.float32), rows.astype(np.float32), 1)
         return np.where(self.mask[..., None], moved, picture)
 
-    def _of(self, eye: int) -> np.ndarray:
+    def of(self, eye: int) -> np.ndarray:
         """Texels of one eye, bool ``[E, E]``."""
         return self.mask & (self.eye == eye)
 
@@ -156,7 +156,7 @@ class StockEyes:
         rows, columns = np.indices(away.shape, np.float32)
         out = picture.copy()
         for eye, (row, column) in enumerate(self._middle):
-            own = self._of(eye)
+            own = self.of(eye)
             x, y = column + (columns - column) * scale, row + (rows - row) * scale
             moved = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
             near = own & (away < 1.5 * IRIS)
