@@ -44,8 +44,9 @@ ODD, LARGE = 0.7, 9.0
 """Eyes are of two colours where the channels of their log ratio differ by this much, and the photo
 shows irises of at least this radius, pixels."""
 
-WHITENED = 0.5
-"""Share of the tint of the photo's white that is taken for the light's and off the iris."""
+WHITENED, WARM = (0.35, 0.85), (1.2, 1.8)
+"""Shares of the tint of the photo's white that are taken for the light's and off the iris, where
+its red over blue is this much the drawn white's: in a warm light brown eyes would turn amber."""
 
 COARSE = 2
 """Texels between those at which shadows are computed."""
@@ -133,7 +134,8 @@ class EyePainter:
         """Albedo of an iris ``[3]``, as if its white were the drawn one."""
         white, level = self.stock.white, luma(colours.white) / luma(self.stock.white)
         tint = colours.white / (white * level)
-        light = level * np.clip(tint, 0.6, 1.6) ** WHITENED
+        share = np.interp(tint[0] / tint[2], WARM, WHITENED)
+        light = level * np.clip(tint, 0.5, 1.8) ** share
         return np.clip(IRIS_AHEAD * colours.iris / light, 0.004, 0.6)
 
     def _spread(self, shades: list[np.ndarray | None]) -> np.ndarray:
