@@ -34,7 +34,7 @@ IRIS_AHEAD = 0.9
 IRIS_HEIGHT = 0.59
 """Height of the iris's middle between the lower and the upper lid, as a share."""
 
-UPPER_MIDDLE, LOWER_MIDDLE = 7, 21
+UPPER_MIDDLE, LOWER_MIDDLE = 6, 22
 """Columns of the lids above and below the pupil."""
 
 GAZE = (-0.14, 0.08)
@@ -44,8 +44,12 @@ ODD, LARGE = 0.7, 9.0
 """Eyes are of two colours where the channels of their log ratio differ by this much, and the photo
 shows irises of at least this radius, pixels."""
 
-WHITENED = 0.5
-"""Share of the tint of the photo's white that is taken for the light's and off the iris."""
+WHITENED, WARM = (0.35, 0.85), (1.2, 1.8)
+"""Shares of the tint of the photo's white that are taken for the light's and off the iris, where
+its red over blue is this much the drawn white's: in a warm light brown eyes would turn amber."""
+
+COARSE = 2
+"""Texels between those at which shadows are computed."""
 
 FLESH = np.array((0.42, 0.2, 0.17), np.float32)
 """Linear albedo of the flesh in the eye's corner."""
@@ -130,7 +134,8 @@ class EyePainter:
         """Albedo of an iris ``[3]``, as if its white were the drawn one."""
         white, level = self.stock.white, luma(colours.white) / luma(self.stock.white)
         tint = colours.white / (white * level)
-        light = level * np.clip(tint, 0.6, 1.6) ** WHITENED
+        share = np.interp(tint[0] / tint[2], WARM, WHITENED)
+        light = level * np.clip(tint, 0.5, 1.8) ** share
         return np.clip(IRIS_AHEAD * colours.iris / light, 0.004, 0.6)
 
     def _spread(self, shades: list[np.ndarray | None]) -> np.ndarray:
@@ -153,11 +158,14 @@ class EyePainter:
     def _under_lids(self, painted: np.ndarray, neutral: np.ndarray) -> np.ndarray:
         """Shadows of the lids of ``neutral [N, 3]`` on both eyes, and flesh in their corners."""
         stock, out = self.stock, painted.copy()
+        size, coarse = stock.mask.shape, stock.direction[::COARSE, ::COARSE]  # smooth images
         for eye in range(2):
-            own = stock.mask & (stock.eye == eye)
-            rim, directions = lid_rim(self.frame, neutral, eye), stock.direction[own]
-            flesh = corner_flesh(directions, rim)[:, None]
+            own, rim = stock.of(eye), lid_rim(self.frame, neutral, eye)
+            flesh, light = (
+                cv2.resize(f(coarse, rim).astype(np.float32), size)[own][:, None]
+                for f in (corner_flesh, lid_shadow)
+            )
             level = luma(painted[own]).mean() / luma(stock.white)
-            shaded = painted[own] * lid_shadow(directions, rim)[:, None]
+            shaded = painted[own] * light
             out[own] = shaded + (FLESH * level - shaded) * flesh
         return np.clip(out, 0, 1).astype(np.float32)

@@ -46,6 +46,12 @@ BLACK = (0.02, 0.04)
 VIVID = 0.3
 """How much stronger the hue of a light iris is drawn than the photo's soft picture of it."""
 
+HAZEL, PLAIN_BROWN = 1.5, 2.5
+"""Red over green of the drawn irises that are any brown, and of those without an amber ring."""
+
+BELIEVED = 0.85
+"""How far the hue of a brown iris is believed where the photo shows it large."""
+
 CERTAIN = (3.0, 9.0)
 """Radius of a photographed iris, pixels, from which its hue means something, to where it is
 believed."""
@@ -73,7 +79,7 @@ class StockEyes:
         away = np.hypot(self.direction[..., 0], self.direction[..., 1])
         away = np.where(self.direction[..., 2] > 0, away, 1)
         self._middle = [
-            divmod(int(np.where(self._of(i), self.direction[..., 2], -1).argmax()), len(away))
+            divmod(int(np.where(self.of(i), self.direction[..., 2], -1).argmax()), len(away))
             for i in range(2)
         ]
         self._pictures = [self._fitted(picture, away) for picture in pictures]
@@ -112,21 +118,25 @@ class StockEyes:
             float32 ``[E, E, 3]``, and the luminance of its irises.
         """
         trust = float(smoothstep(*CERTAIN, np.float32(pixels)))
-        iris = iris * (0.6 + 0.4 * trust)  # a small one is mixed with the white around it
+        iris = iris * (0.5 + 0.5 * trust)  # a small one is mixed with the white around it
         hued = trust * _hued(iris)
         iris = iris * (0.65 + 0.35 * hued)
         ratio = np.log(iris) - np.log(self.irises)  # [6, 3]
         level = ratio.mean(1, keepdims=True)
         distance = 0.25 * level[:, 0] ** 2 + hued * ((ratio - level) ** 2).sum(1)
         if hued < 0.5:
-            distance += 1e3 * (self.irises[:, 0] < 1.5 * self.irises[:, 1])  # not brown
+            redness = self.irises[:, 0] / self.irises[:, 1]
+            distance += 1e3 * (redness < (HAZEL if trust > 0.5 else PLAIN_BROWN))
         index = int(distance.argmin())
-        hue = np.clip(ratio[index] - level[index], -0.9, 0.9) * max(hued, 0.7 * trust)
-        own = np.log(self.irises[index] / luma(self.irises[index])) + hue
-        tint = np.exp(hue + VIVID * hued * own + np.clip(level[index], -1.1, 0.7))
+        colour, drawn = (np.log(c / luma(c)) for c in (iris, self.irises[index]))
+        paler = np.linalg.norm(colour) < np.linalg.norm(drawn)  # what skin mixes in is no less red
+        hue = np.clip(ratio[index] - level[index], -0.9, 0.9)
+        hue *= max(hued, BELIEVED * max(trust, 0.6 * paler))
+        tint = np.exp(hue + VIVID * hued * (drawn + hue) + np.clip(level[index], -1.1, 0.7))
         picture = self._pictures[index]
         iris = np.clip(picture - self.white * self._white_share, 0, None) * self._hue_share
-        picture = np.clip(picture + (tint - 1) * iris * (self._white_share < 1), 0, 1)
+        iris = iris * (1 - smoothstep(0.4, 0.8, self._white_share))  # no tinted halo
+        picture = np.clip(picture + (tint - 1) * iris, 0, 1)
         return picture.astype(np.float32), float(luma(self.irises[index] * tint))
 
     def turned(self, picture: np.ndarray, up: float) -> np.ndarray:
@@ -146,7 +156,7 @@ class StockEyes:
         moved = cv2.remap(picture, columns.astype(np.float32), rows.astype(np.float32), 1)
         return np.where(self.mask[..., None], moved, picture)
 
-    def _of(self, eye: int) -> np.ndarray:
+    def of(self, eye: int) -> np.ndarray:
         """Texels of one eye, bool ``[E, E]``."""
         return self.mask & (self.eye == eye)
 
@@ -156,7 +166,7 @@ class StockEyes:
         rows, columns = np.indices(away.shape, np.float32)
         out = picture.copy()
         for eye, (row, column) in enumerate(self._middle):
-            own = self._of(eye)
+            own = self.of(eye)
             x, y = column + (columns - column) * scale, row + (rows - row) * scale
             moved = cv2.remap(picture, x, y, cv2.INTER_LINEAR)
             near = own & (away < 1.5 * IRIS)

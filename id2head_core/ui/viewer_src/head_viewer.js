@@ -238,15 +238,15 @@ export class HeadViewer {
     this.invalidate();
   }
 
-  /** The softbox in the eyes follows the key light but stays where an eye can mirror it. */
+  /** The softbox in the eyes follows the key light, but below the lids and beside the pupils. */
   #aimSoftbox() {
     const { azimuth, elevation } = this.light.state, strength = mirrored(this.light.state);
+    const aside = (azimuth < 0 ? -1 : 1) * MathUtils.clamp(Math.abs(azimuth), 16, 35);
     for (const { userData: { part, shaded } } of this.head?.meshes ?? []) {
       if (!shaded.envMap) continue;
       shaded.envMapIntensity = strength * (part === "eye" ? 1 : 0.3);
       shaded.envMapRotation.set(
-        -MathUtils.degToRad(MathUtils.clamp(elevation, 15, 35)),
-        MathUtils.degToRad(MathUtils.clamp(azimuth, -35, 35)), 0, "YXZ",
+        -MathUtils.degToRad(MathUtils.clamp(elevation, 0, 8)), MathUtils.degToRad(aside), 0, "YXZ",
       );
     }
   }
