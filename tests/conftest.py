@@ -1,11 +1,15 @@
 """Fixtures that several packages share: the weights, the example selfies and small priors."""
 
+import os
 from pathlib import Path
 
-import pytest
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; torch reads it at its import
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from id2head_core import weights
-from tests.tiny_bases import write_tiny_sd
+import pytest  # noqa: E402
+
+from id2head_core import weights  # noqa: E402
+from tests.tiny_bases import write_tiny_sd  # noqa: E402
 
 SELFIES = ("person_1", "person_2", "person_3", "astronaut")
 

