@@ -130,4 +130,4 @@ def test_both_eyes_look_ahead_and_lids_cover_the_top_of_the_iris(template, paint
         right, up, _ = stock.direction[pupil].mean(0)
         rim = lid_rim(template.eye_frame, fit.neutral, eye)
         assert abs(right) < 0.03
-        assert up + IRIS > rim[7, 1] > up and up - IRIS == pytest.approx(rim[21, 1], abs=0.1)
+        assert up + IRIS > rim[6, 1] + 0.1 and abs(up - IRIS - rim[22, 1]) < 0.07
