@@ -91,17 +91,15 @@ def cut_out(template: HairTemplate, hair: HairFit, fit: HeadFit, size: int) -> n
 
 def _project(view: HairView, sheet: HairSheet, shown: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour ``[S, S, 3]`` of the photo at each texel, and its trust ``[S, S]``."""
-    identity, fit = view.identity, view.fit
-    width, height = identity.photo.size
-    pixels = fit.camera.pixels(sheet.position.reshape(-1, 3), width, height)
-    pixels = pixels.astype(np.float32).reshape(*sheet.position.shape)
+    width, height = view.identity.photo.size
     located, toward, seen = shown
+    pixels = cv2.transform(located[..., :2], cv2.invertAffineTransform(view.to_map))
     facing = np.clip((toward - 0.06) / 0.3, 0, 1)
     inner = cv2.erode(view.hair, np.ones((3, 3)))
     inner = np.clip((cv2.GaussianBlur(inner, (0, 0), 1.0) - 0.55) / 0.4, 0, 1)
     trust = facing * seen * view.sample(inner, located) * (sheet.outline > -0.004)
     scale = max(1.0, width / 1600)  # a large photo is shrunk before it is sampled
-    source = identity.photo.pixels
+    source = view.identity.photo.pixels
     if scale > 1:
         shrunk = (round(width / scale), round(height / scale))
         source = cv2.resize(source, shrunk, interpolation=cv2.INTER_AREA)
