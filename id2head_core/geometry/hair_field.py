@@ -72,8 +72,9 @@ class HairField(nn.Module):
         self.locks = nn.Parameter(torch.zeros(rows, columns - 1))
         fixed = template.image(template.free | ((hair.thickness <= 0) & (known > 0.5))).copy()
         fixed[-1] = True
-        if np.isfinite(reach):  # no stray strands below the bust's rim
-            fixed |= _near_rim(template) & (template.image(hair.thickness) <= 0)
+        if np.isfinite(reach):  # no stray strands below the bust's rim or on the throat
+            bare = _near_rim(template) | _before_the_neck(template)
+            fixed |= bare & (template.image(hair.thickness) <= 0)
         free = np.where(fixed, 0.0, 1 - template.image(known))
         start = torch.from_numpy(template.image(hair.thickness).astype(np.float32).copy())
         waves = torch.from_numpy(kept_waves(*template.grid))
@@ -144,6 +145,14 @@ def _near_rim(template: HairTemplate) -> np.ndarray:
     wide = np.pad(bare[:, :-1], ((0, 0), (RIM, RIM)), "wrap")
     near = ndimage.binary_dilation(wide, iterations=RIM)[:, RIM:-RIM]
     return np.c_[near, near[:, :1]]
+
+
+def _before_the_neck(template: HairTemplate) -> np.ndarray:
+    """Cells below the skull on the front half, which a photo shows, bool grid ``[R, C + 1]``."""
+    u = template.image(template.uv)[..., 0]  # 0.5 in front
+    front = np.abs(u - 0.5) < 0.25
+    front[: template.grid[2]] = False
+    return front
 
 
 def kept_waves(rows: int, columns: int, cap: int) -> np.ndarray:

@@ -384,6 +384,10 @@ def test_hair_of_the_photo_does_not_grow_far_beyond_its_outline():
         outside = allowed & (thickness < 0)
         assert (grown[outside].max() < 0.012) == (not grows)  # thin at most: no tails
         bare, cap = hair_template.image(hair_template.free), hair_template.grid[2]
+        throat = hair_template.image(
+            (thickness <= 0) & (np.abs(hair_template.uv[:, 0] - 0.5) < 0.2)
+        )
+        assert (hair_template.image(grown)[cap:][throat[cap:]] > 0).any() == grows
         above = bare[cap + 1 :] & ~bare[cap:-1]  # cells just above the bust's rim ...
         above &= hair_template.image(thickness)[cap:-1] <= 0  # ... without hair
         rim = hair_template.image(grown)[cap:-1][above]
