@@ -1,5 +1,6 @@
 """From a finished head on with a text, and posed exactly."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -60,10 +61,12 @@ def test_texture_edits_leave_the_geometry_and_the_other_way_round(finished, tmp_
         np.testing.assert_allclose(after.vertices, before.vertices, atol=1e-6)
     shape = edited(finished, tmp_path, "older", target="geometry")[-1].asset
     for name, material in head.appearance.materials.items():
-        shaded = name in ("hair", "strands")  # where loose strands lie depends on the shape
-        np.testing.assert_allclose(
-            shape.appearance.materials[name].albedo, material.albedo, atol=1e-2 if shaded else 1e-3
-        )
+        after, before = shape.appearance.materials[name].albedo, material.albedo
+        if name in ("hair", "strands"):  # where loose strands lie depends on the shape
+            after, before = (cv2.blur(image, (256, 48)) for image in (after, before))
+            np.testing.assert_allclose(after, before, atol=1e-2)
+        else:
+            np.testing.assert_allclose(after, before, atol=1e-3)
     moved = np.abs(shape.geometry.parts[0].vertices - head.geometry.parts[0].vertices)
     assert moved.max() > 1e-3
 

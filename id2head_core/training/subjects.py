@@ -215,10 +215,11 @@ class SubjectMaker:
         return HairFit(style, thickness, colour_array), Looks(style=word, colour=colour)
 
     def _combed(self, thickness: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Most hair falls into locks, some is combed smooth."""
-        if generator.random() < SMOOTH_SHARE:
+        """Most hair falls into locks, some is combed smooth; nothing else is drawn differently."""
+        own = generator.spawn(1)[0]
+        if own.random() < SMOOTH_SHARE:
             return thickness
-        return with_locks(self.hair_template, thickness, generator)
+        return with_locks(self.hair_template, thickness, own)
 
     def _bare_colour(self, skin: np.ndarray) -> np.ndarray:
         """Median colour of the face ``[3]``."""

@@ -198,19 +198,25 @@ def set_whitening(prior: DiffusionPrior, dataset: PriorDataset) -> None:
         prior.conditioner.set_text_whitening(dataset.text.pooled[used])
 
 
+def accelerator_of(options: argparse.Namespace):
+    """Accelerate's accelerator; all processes of one launch train one model, on CPUs too."""
+    from accelerate import Accelerator, DataLoaderConfiguration
+
+    return Accelerator(
+        mixed_precision=options.precision,
+        cpu=options.cpu or not torch.cuda.is_available(),  # else CPU processes never meet
+        dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True),
+    )
+
+
 class Run:
     """One training run on disk: state, log, validation, best weights."""
 
     def __init__(self, options: argparse.Namespace, config: TrainConfig):
-        from accelerate import Accelerator, DataLoaderConfiguration
         from diffusers.training_utils import EMAModel
 
         self.options, self.config, self.out = options, config, options.out
-        self.accelerator = Accelerator(
-            mixed_precision=options.precision,
-            cpu=options.cpu,
-            dataloader_config=DataLoaderConfiguration(use_seedable_sampler=True),
-        )
+        self.accelerator = accelerator_of(options)
         device = self.accelerator.device
         training, held_out = finished_shards(options.data)
         if options.base:

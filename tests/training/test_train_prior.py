@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -367,3 +369,21 @@ def test_fresh_throws_the_state_away(start, unseen, folder, tmp_path):
     assert train_prior.main([*arguments, "2"]).step == 2
     assert train_prior.main([*arguments, "4"]).step == 4
     assert train_prior.main([*arguments, "1", "--fresh"]).step == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="counts processes on a CPU")
+def test_all_processes_of_a_launch_train_one_model(tmp_path):
+    """As the README starts it: without ``--cpu``."""
+    script = tmp_path / "count.py"
+    script.write_text(
+        "from id2head_core.training.train_prior import accelerator_of, options_of\n"
+        "accelerator = accelerator_of(options_of(['data', '--out', 'run']))\n"
+        "print(accelerator.num_processes, accelerator.is_main_process, flush=True)\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*launch, "--nproc_per_node", "2", str(script)],
+        capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert sorted(done.stdout.split("\n")[:2]) == ["2 False", "2 True"], done.stderr[-2000:]
