@@ -1,6 +1,5 @@
 """From a finished head on with a text, and posed exactly."""
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -60,13 +59,14 @@ def test_texture_edits_leave_the_geometry_and_the_other_way_round(finished, tmp_
     for before, after in zip(head.geometry.parts, texture.geometry.parts, strict=True):
         np.testing.assert_allclose(after.vertices, before.vertices, atol=1e-6)
     shape = edited(finished, tmp_path, "older", target="geometry")[-1].asset
-    for name, material in head.appearance.materials.items():
-        after, before = shape.appearance.materials[name].albedo, material.albedo
-        if name in ("hair", "strands"):  # where loose strands lie depends on the shape
-            after, before = (cv2.blur(image, (256, 48)) for image in (after, before))
-            np.testing.assert_allclose(after, before, atol=1e-2)
-        else:
-            np.testing.assert_allclose(after, before, atol=1e-3)
+    kept = HeadState.load(tmp_path / "head.npz").appearance.materials
+    before = HeadState.load(finished[2] / "head.npz").appearance.materials  # without loose strands
+    assert kept.keys() == before.keys() and "hair" in kept
+    for name, material in before.items():
+        np.testing.assert_allclose(kept[name].albedo, material.albedo, atol=1e-3)
+        if name != "hair":  # where loose strands lie depends on the shape, and so does their shadow
+            shown = shape.appearance.materials[name].albedo
+            np.testing.assert_allclose(shown, head.appearance.materials[name].albedo, atol=1e-3)
     moved = np.abs(shape.geometry.parts[0].vertices - head.geometry.parts[0].vertices)
     assert moved.max() > 1e-3
 
