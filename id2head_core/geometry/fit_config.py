@@ -17,11 +17,11 @@ class CombConfig:
     """Network evaluations per picture, twice that with guidance."""
     guidance_scale: float = 2.0
     """s of classifier-free guidance."""
-    first_timestep: int = 750
+    first_timestep: int = 800
     """Noise of the first pictures: how freely the prior draws ..."""
     last_timestep: int = 450
     """... and of the last ones."""
-    rate: float = 1e-3
+    rate: float = 1.5e-3
     """Learning rate of the locks, metres per step."""
     smoothness: float = 4e-6
     """Loss weight of squared steps of the relief between cells, mm."""

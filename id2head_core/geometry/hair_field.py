@@ -19,8 +19,11 @@ from ..template.hair import FRINGE_LIFT, HairTemplate, shell_height
 LEVELS = ((8, 12), (16, 24), (32, 48))
 """Rows and columns of the residual's grids, coarse first."""
 
-LOCK_CAP = 0.45
-"""Largest relief of the locks, share of the thickness."""
+LOCK_CAP, LOCK_HEIGHT = 0.45, 0.008
+"""Largest relief of the locks, share of the thickness, and metres."""
+
+BESIDE = 8
+"""Locks lie side by side: what is alike over this many cells to both sides is no lock."""
 
 LOCK_KNOWN = 0.5
 """Share of the locks' relief that hair keeps whose thickness the photo tells: depth along the
@@ -96,8 +99,8 @@ class HairField(nn.Module):
 
     def relief(self, thickness: torch.Tensor) -> torch.Tensor:
         """What the locks add to a ``thickness`` grid ``[R, C + 1]``, metres; the outline stays."""
-        room = LOCK_CAP * thickness.clamp(min=1e-4)
-        locks = _smooth(self.locks)
+        room = (LOCK_CAP * thickness).clamp(1e-4, LOCK_HEIGHT)
+        locks = _side_by_side(_smooth(self.locks))
         locks = torch.cat([locks, locks[:, :1]], dim=1)
         return self.combed * (thickness > 0) * room * torch.tanh(locks / room)
 
@@ -178,6 +181,12 @@ def _smooth(grid: torch.Tensor) -> torch.Tensor:
     wide = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
     tall = torch.cat([wide[:1], wide, wide[-1:]])
     return (tall[:-2] + 2 * tall[1:-1] + tall[2:]) / 4
+
+
+def _side_by_side(grid: torch.Tensor) -> torch.Tensor:
+    """A relief ``[R, C]`` without its mean over ``BESIDE`` columns to both sides."""
+    wide = torch.cat([grid[:, -BESIDE:], grid, grid[:, :BESIDE]], dim=1)
+    return grid - functional.avg_pool1d(wide[:, None], 2 * BESIDE + 1, stride=1)[:, 0]
 
 
 def _enlarged(level: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
