@@ -72,7 +72,7 @@ PREVIEW_EVERY = 8
 SECONDS = {"face": 1.0, "fit": 0.5, "first": 2.5, "geometry": 0.5, "appearance": 0.5, "asset": 1.0}
 """Typical duration of each stage on two CPU cores, without what is counted in steps."""
 
-STEP_SECONDS = {"shape": 0.2, "geometry": 0.3, "appearance": 0.3, "refine": 0.28}
+STEP_SECONDS = {"shape": 0.2, "geometry": 0.2, "appearance": 0.3, "refine": 0.28}
 """Typical duration of a step, for the first estimate of the time left."""
 
 

@@ -39,7 +39,7 @@ def lock_relief(
     relief = np.zeros((rows, columns))
     for kinds, weight in ((LOCKS, 1 - curl), (CURLS, curl)):
         for width, length, share in kinds:
-            noise = _noise(generator, rows, columns, width, length)
+            noise = smooth_noise(generator, rows, columns, width, length)
             relief += weight * share * noise
     relief /= relief.std()
     along = comb[:, :-1] * columns
@@ -54,13 +54,23 @@ def lock_relief(
 def wave_shift(template: HairTemplate, curl: float, volume: float) -> np.ndarray:
     """How far wavy strands lie beside straight ones, columns, grid ``[R, C + 1]``."""
     rows, columns = template.grid[0], template.grid[1] - 1
-    wave = _noise(np.random.default_rng(8), rows, columns, *WAVE)
+    wave = smooth_noise(np.random.default_rng(8), rows, columns, *WAVE)
     share = curl * np.interp(volume, SHORT, (0, 1))
     return WAVE_SHIFT * share * np.c_[wave, wave[:, :1]]
 
 
-def _noise(generator: np.random.Generator, rows: int, columns: int, width, length) -> np.ndarray:
-    """Smooth noise of unit deviation ``[rows, columns]`` that wraps around."""
+def smooth_noise(
+    generator: np.random.Generator, rows: int, columns: int, width: float, length: float
+) -> np.ndarray:
+    """Smooth noise of unit deviation ``[rows, columns]`` that wraps around.
+
+    Args:
+        generator: of the noise.
+        rows: along the strands.
+        columns: around the head.
+        width: standard deviation of the blur across the strands, cells.
+        length: along them.
+    """
     pad = int(3 * length) + 1
     noise = generator.standard_normal((rows + 2 * pad, columns))
     noise = ndimage.gaussian_filter(noise, (length, width), mode=("nearest", "wrap"))[pad:-pad]

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..template.hair import HairTemplate
+from ..template.hair_locks import smooth_noise
 
 WIDTH, LENGTH = (0.9, 2.4), (5.0, 14.0)
 """Standard deviation of the noise across and along straight strands, cells."""
@@ -85,11 +86,8 @@ def lock_noise(template: HairTemplate, curl: float, generator: np.random.Generat
     width = width * (1 - curl) + tuft * curl
     noise = np.zeros((rows, columns))
     for scale in (1.0, 0.5):  # locks, and finer ones on them
-        one = generator.standard_normal((rows + 60, columns))
-        one = ndimage.gaussian_filter(
-            one, (scale * length, max(scale * width, 0.8)), mode=("nearest", "wrap")
-        )
-        noise += scale * (one / one.std())[30:-30]
+        finer = max(scale * width, 0.8), scale * length
+        noise += scale * smooth_noise(generator, rows, columns, *finer)
     noise = _waved(noise, curl, generator)
     first, last = CROWN
     noise *= np.clip((np.arange(rows)[:, None] - first) / (last - first), 0, 1)
