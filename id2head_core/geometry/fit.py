@@ -113,9 +113,11 @@ def fit_geometry(
         seen = seen_skin(template, hair_template, fit, evidence)
         known = known if hair is None else known_hair(hair_template, fit, hair, evidence)
         photo, cap = PhotoTerms(template, hair_template, fit, evidence), config.skin_cap
-    least, reach = 0.0, np.inf
-    if evidence is not None and evidence.hair:
-        least, reach = config.hair_least, config.hair_reach
+    least, reach = config.free_hair_least, np.inf
+    if evidence is not None:
+        least = 0.0
+        if evidence.hair:
+            least, reach = config.hair_least, config.hair_reach
     if held is not None:
         seen, known, least, cap = held.skin, held.hair, held.hair_least, config.skin_cap
     model = HeadModel(

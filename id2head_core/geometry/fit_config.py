@@ -65,6 +65,8 @@ class GeometryFitConfig:
     hair_least: float = 0.85
     """Share of the fitted thickness that stays wherever the photo's hair goes on: a prior that is
     unsure of the back must not make holes."""
+    free_hair_least: float = 0.5
+    """The same without a photo: what the text named is reshaped, and no half of it is lost."""
     hair_reach: float = 0.012
     """How far beyond the fitted outline hair may grow where the photo's hair goes on, metres: more
     left single strands on neck and shoulders."""

@@ -78,6 +78,16 @@ def test_forty_steps_find_the_hair_that_the_prior_knows(pure):
     assert prior.domains == {"geometry"}
 
 
+def test_hair_that_a_text_named_is_not_lost_to_a_prior_without_any():
+    hair = start()[1]
+    bald = replace(hair, thickness=np.full_like(hair.thickness, -0.01))
+    has = hair.thickness > 0.002
+    for least in (0.5, 0.0):
+        result = run(HairOracle(bald), quick(40, free_hair_least=least))[-1].result
+        kept = (result.hair.thickness / np.where(has, hair.thickness, 1))[has]
+        assert (kept.min() > 0.5 - 1e-3) == (least == 0.5) and kept.mean() < 0.9
+
+
 def test_folds_that_the_prior_knows_are_found():
     """From none to about 0.7, by views of the face alone."""
     prior = HairOracle(start()[1], 64, folds=0.7)
