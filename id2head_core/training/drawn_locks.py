@@ -88,7 +88,7 @@ def lock_noise(template: HairTemplate, curl: float, generator: np.random.Generat
     for scale in (1.0, 0.5):  # locks, and finer ones on them
         finer = max(scale * width, 0.8), scale * length
         noise += scale * smooth_noise(generator, rows, columns, *finer)
-    noise = _waved(noise, curl, generator)
+    noise = _waved(noise - noise.mean(1, keepdims=True), curl, generator)
     first, last = CROWN
     noise *= np.clip((np.arange(rows)[:, None] - first) / (last - first), 0, 1)
     return np.clip(np.c_[noise, noise[:, :1]] / 1.6, -1.2, 1.2)
