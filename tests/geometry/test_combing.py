@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from id2head_core.distillation import one_thread
 from id2head_core.geometry.combing import HairComb
 from id2head_core.geometry.fit import fit_geometry
 from id2head_core.geometry.fit_config import CombConfig
@@ -46,11 +47,9 @@ def comb(prior, count: int, *, known=None, config=PLAIN, seed: int = 0):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def alone():
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
